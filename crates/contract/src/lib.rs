@@ -1,0 +1,1 @@
+//! The words between processes: headers, outcome rules, plans, problem types, traits.

@@ -1,0 +1,1 @@
+//! Drive many transactions: shards, timers, retries, budgets, replay.

@@ -1,0 +1,1 @@
+//! Values from requests and answers, rendered into bodies, paths and headers.

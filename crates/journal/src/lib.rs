@@ -1,0 +1,1 @@
+//! Durable facts: append, sync, replay.

@@ -1,0 +1,1 @@
+//! Carry one call to one participant.

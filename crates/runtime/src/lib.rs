@@ -1,0 +1,1 @@
+//! The coordinator's shell: shards on workers, their mailboxes, journal and calls.

@@ -1,0 +1,1 @@
+//! A seeded world: lost calls, torn writes, crashes.

@@ -1,0 +1,2 @@
+//! The gateway that makes a request over several services all-or-nothing.
+fn main() {}

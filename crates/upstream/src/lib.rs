@@ -1,0 +1,1 @@
+//! Reach a service by name: resolve, balance, pool.
