@@ -1,0 +1,32 @@
+//! What can happen to a transaction.
+
+use crate::{BranchIndex, Operation, Outcome};
+
+/// One thing that happened. [`crate::Transaction::decide`] says which records follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The route's request was accepted and its calls were rendered.
+    Submitted,
+    /// A call that was due is about to leave.
+    Sending {
+        /// To which branch.
+        branch: BranchIndex,
+        /// Asking what.
+        operation: Operation,
+    },
+    /// An answer came, or the wait for one ended.
+    Answered {
+        /// From which branch.
+        branch: BranchIndex,
+        /// To which operation.
+        operation: Operation,
+        /// To which attempt, counted from 1.
+        attempt: u32,
+        /// What it means.
+        outcome: Outcome,
+    },
+    /// The deadline has come.
+    DeadlinePassed,
+    /// Replay has ended, and nobody remembers what was sent before.
+    Recovered,
+}

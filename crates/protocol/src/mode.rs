@@ -1,0 +1,22 @@
+//! The protocols, one file each: which fact follows, and what is due.
+//!
+//! A closed enum, no trait: the compiler finds every case that was forgotten.
+
+pub(crate) mod atomic;
+pub mod tcc;
+pub mod two_phase;
+
+use crate::{BranchIndex, Mode, Outcome, Record, Render, Transaction};
+
+/// What follows from the answer to a first operation, before the verdict or after it.
+pub(crate) fn voted(
+    transaction: &Transaction,
+    branch: BranchIndex,
+    outcome: Outcome,
+    render: &dyn Render,
+) -> Vec<Record> {
+    match transaction.outline().mode() {
+        Mode::TwoPhase => two_phase::voted(transaction, branch, outcome, render),
+        Mode::Tcc => tcc::voted(transaction, branch, outcome, render),
+    }
+}

@@ -1,0 +1,472 @@
+//! One transaction, and the four verbs that drive it.
+//!
+//! Calls are derived from state, never stored as things to do. So recovery is no special path: it is replay, then
+//! the first [`Transaction::due`].
+
+use crate::mode::{self, atomic};
+use crate::{
+    Begun, BranchIndex, BranchSet, Cause, Concluded, Durability, Event, Id, Mode, Operation, Outcome, Record,
+    Settled, Time, Verdict,
+};
+use bytes::Bytes;
+use std::fmt;
+use std::time::Duration;
+
+/// What the core knows of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    mode: Mode,
+    deadline: Duration,
+    branches: Vec<BranchOutline>,
+}
+
+/// What the core knows of one branch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BranchOutline {
+    /// The branches that must have voted yes before this one is first called. Order, without data.
+    pub after: BranchSet,
+}
+
+/// Why a plan cannot be a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutlineError {
+    /// No branch at all.
+    NoBranches,
+    /// More than [`BranchSet::CAPACITY`].
+    TooManyBranches(usize),
+    /// `after` names a branch that isn't there.
+    UnknownBranch(BranchIndex),
+    /// `after` leads this branch back to itself.
+    Cycle(BranchIndex),
+}
+
+impl fmt::Display for OutlineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OutlineError::NoBranches => f.write_str("a transaction needs at least one branch"),
+            OutlineError::TooManyBranches(n) => {
+                write!(f, "a transaction has at most {} branches, this one has {n}", BranchSet::CAPACITY)
+            }
+            OutlineError::UnknownBranch(branch) => {
+                write!(f, "`after` of branch {branch} names a branch that is not there")
+            }
+            OutlineError::Cycle(branch) => write!(f, "`after` leads branch {branch} back to itself"),
+        }
+    }
+}
+
+impl std::error::Error for OutlineError {}
+
+impl Outline {
+    /// Checks that every branch can be reached.
+    pub fn new(
+        mode: Mode,
+        deadline: Duration,
+        branches: Vec<BranchOutline>,
+    ) -> Result<Outline, OutlineError> {
+        if branches.is_empty() {
+            return Err(OutlineError::NoBranches);
+        }
+        if branches.len() > BranchSet::CAPACITY {
+            return Err(OutlineError::TooManyBranches(branches.len()));
+        }
+        let all = BranchSet::first(branches.len());
+        if let Some(at) = branches.iter().position(|branch| !branch.after.is_subset(all)) {
+            return Err(OutlineError::UnknownBranch(BranchIndex(at as u8)));
+        }
+        let mut reached = BranchSet::EMPTY;
+        while reached != all {
+            let next =
+                all.iter().find(|b| !reached.contains(*b) && branches[b.at()].after.is_subset(reached));
+            match next {
+                Some(branch) => reached.insert(branch),
+                None => {
+                    let stuck = all.iter().find(|b| !reached.contains(*b)).unwrap_or(BranchIndex(0));
+                    return Err(OutlineError::Cycle(stuck));
+                }
+            }
+        }
+        Ok(Outline { mode, deadline, branches })
+    }
+
+    /// The protocol.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// How long branches may take to vote.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// The branches, in the plan's order.
+    pub fn branches(&self) -> &[BranchOutline] {
+        &self.branches
+    }
+}
+
+/// What the shard renders for the core. Pure: the same state gives the same bytes.
+pub trait Render {
+    /// The transaction's first record, with the rendered calls of its first wave.
+    fn begun(&self) -> Begun;
+
+    /// What the client is told under this verdict; `cause` says why it isn't a commit.
+    fn answer(&self, verdict: Verdict, cause: Option<Cause>) -> Bytes;
+}
+
+/// A call that the state owes the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// To which branch.
+    pub branch: BranchIndex,
+    /// Asking what.
+    pub operation: Operation,
+    /// Which attempt this would be, from 1. After a replay nothing counts as a first attempt.
+    pub attempt: u32,
+}
+
+/// Where one branch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing was ever sent to it.
+    Idle,
+    /// It was asked, and has not decided.
+    Asked,
+    /// It voted yes: it is in doubt until it is told.
+    Ready,
+    /// It voted yes and has nothing to commit or undo.
+    ReadOnly,
+    /// It refused. `spared`: the only attempt ever sent was refused, so that nothing needs an undo.
+    Refused {
+        /// Whether it needs no undo.
+        spared: bool,
+    },
+    /// It acknowledged the verdict.
+    Told,
+    /// It ended against the verdict.
+    Heuristic,
+}
+
+/// One branch's volatile and remembered state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Branch {
+    pub(crate) progress: Progress,
+    /// Invariant: at most one call per branch counts; the answer to any other is stale.
+    pub(crate) in_flight: Option<(Operation, u32)>,
+    /// How often the first operation was sent, as far as anybody remembers.
+    pub(crate) asked: u32,
+    /// How often the verdict was sent, likewise.
+    pub(crate) told: u32,
+}
+
+/// A transaction's state as users see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Not yet durable.
+    Initial,
+    /// Branches are asked to get ready.
+    Preparing,
+    /// Committed, and not every branch has heard.
+    Committing,
+    /// Committed and finished.
+    Committed,
+    /// Rolled back, and not every branch has heard.
+    Undoing,
+    /// Rolled back and finished.
+    RolledBack,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [State; 6] = [
+        State::Initial,
+        State::Preparing,
+        State::Committing,
+        State::Committed,
+        State::Undoing,
+        State::RolledBack,
+    ];
+
+    /// The word that APIs and metrics use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Initial => "initial",
+            State::Preparing => "preparing",
+            State::Committing => "committing",
+            State::Committed => "committed",
+            State::Undoing => "undoing",
+            State::RolledBack => "rolled-back",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One all-or-nothing unit.
+///
+/// Invariants: a verdict, once there, never changes (S3); a commit verdict only stands over branches that all voted
+/// yes (S2); state changes in [`Transaction::apply`] alone.
+#[derive(Clone, Debug)]
+pub struct Transaction {
+    pub(crate) id: Id,
+    pub(crate) outline: Outline,
+    pub(crate) begun: bool,
+    /// When branches must have voted; kept in memory only, since a crash before the verdict means rollback anyway.
+    pub(crate) deadline: Time,
+    /// Whether the client gave an idempotency key: then even a rollback is forced, so that the answer stays.
+    pub(crate) keyed: bool,
+    pub(crate) concluded: Option<(Verdict, Option<Cause>, BranchSet)>,
+    pub(crate) branches: Vec<Branch>,
+    pub(crate) ended: bool,
+    /// Whether it comes from the journal, where votes are not kept.
+    replayed: bool,
+}
+
+impl Transaction {
+    /// A transaction that is about to begin.
+    pub fn new(id: Id, outline: Outline, keyed: bool, now: Time) -> Transaction {
+        let idle = Branch { progress: Progress::Idle, in_flight: None, asked: 0, told: 0 };
+        Transaction {
+            id,
+            deadline: now + outline.deadline,
+            branches: vec![idle; outline.branches.len()],
+            outline,
+            begun: false,
+            keyed,
+            concluded: None,
+            ended: false,
+            replayed: false,
+        }
+    }
+
+    /// A transaction found in the journal: any of its calls may have been sent before, so none is a first attempt
+    /// and none is spared its undo.
+    pub fn replayed(id: Id, outline: Outline, keyed: bool) -> Transaction {
+        let mut transaction = Transaction::new(id, outline, keyed, Time::default());
+        transaction.replayed = true;
+        for branch in &mut transaction.branches {
+            *branch = Branch { progress: Progress::Asked, in_flight: None, asked: 1, told: 1 };
+        }
+        transaction
+    }
+
+    // ---- the four verbs ----
+
+    /// Proposes the records that follow from an event, and changes nothing.
+    ///
+    /// An event that comes too late or does not fit gives no record. While forced records of an earlier decision
+    /// are unsynced the caller must keep further events back: two decisions on one state could disagree.
+    pub fn decide(&self, event: &Event, render: &dyn Render) -> Vec<Record> {
+        match *event {
+            Event::Submitted if !self.begun => vec![Record::Begun(render.begun())],
+            Event::Sending { branch, operation } => self.sending(branch, operation),
+            _ if !self.begun || self.ended => Vec::new(),
+            Event::Answered { branch, operation, attempt, outcome } => {
+                if self.branch(branch).is_none_or(|b| b.in_flight != Some((operation, attempt))) {
+                    return Vec::new();
+                }
+                match operation.tells() {
+                    None => mode::voted(self, branch, outcome, render),
+                    Some(verdict) => atomic::acknowledged(self, branch, verdict, outcome),
+                }
+            }
+            Event::DeadlinePassed => atomic::given_up(self, Cause::Deadline, render),
+            Event::Recovered => atomic::given_up(self, Cause::Interrupted, render),
+            Event::Submitted => Vec::new(),
+        }
+    }
+
+    /// Applies a record: the only way state changes.
+    pub fn apply(&mut self, record: Settled) {
+        match record.into_record() {
+            Record::Begun(_) => self.begun = true,
+            Record::Sent { branch, operation, attempt } => {
+                let branch = &mut self.branches[branch.at()];
+                branch.in_flight = Some((operation, attempt));
+                match operation.tells() {
+                    None => {
+                        branch.asked = attempt;
+                        branch.progress = Progress::Asked;
+                    }
+                    Some(_) => branch.told = attempt,
+                }
+            }
+            Record::Answered { branch, operation, outcome } => self.note_answer(branch, operation, outcome),
+            Record::Concluded(concluded) => self.conclude(concluded),
+            Record::Told { branch } => {
+                let branch = &mut self.branches[branch.at()];
+                branch.progress = Progress::Told;
+                branch.in_flight = None;
+            }
+            Record::Heuristic { branch } => {
+                let branch = &mut self.branches[branch.at()];
+                branch.progress = Progress::Heuristic;
+                branch.in_flight = None;
+            }
+            Record::Ended => {
+                assert!(self.concluded.is_some(), "{}: ended without a verdict", self.id);
+                self.ended = true;
+            }
+        }
+    }
+
+    /// What this state still owes the world. A call that is under way is not repeated.
+    pub fn due(&self) -> impl Iterator<Item = Call> {
+        let verdict = self.verdict();
+        let operation = match verdict {
+            None => self.outline.mode.first(),
+            Some(verdict) => self.outline.mode.telling(verdict),
+        };
+        self.indices().filter(move |branch| self.owes(*branch, operation)).map(move |branch| Call {
+            branch,
+            operation,
+            attempt: self.attempts(branch, operation) + 1,
+        })
+    }
+
+    /// When time itself becomes an event: the deadline, until there is a verdict.
+    pub fn wake(&self) -> Option<Time> {
+        self.concluded.is_none().then_some(self.deadline)
+    }
+
+    // ---- what can be seen ----
+
+    /// The transaction's id.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// What the core knows of its plan.
+    pub fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    /// Whether `Begun` was applied.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// The verdict, once there is one.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.concluded.map(|(verdict, _, _)| verdict)
+    }
+
+    /// Why it was rolled back, where it was.
+    pub fn cause(&self) -> Option<Cause> {
+        self.concluded.and_then(|(_, cause, _)| cause)
+    }
+
+    /// Whether every branch has acknowledged the verdict.
+    pub fn is_finished(&self) -> bool {
+        self.ended
+    }
+
+    /// The branch that ended against the verdict, where one did.
+    pub fn heuristic(&self) -> Option<BranchIndex> {
+        self.indices().find(|branch| self.branches[branch.at()].progress == Progress::Heuristic)
+    }
+
+    /// Whether nothing is left that could change it but a person's word: every branch was told, or is heuristic.
+    pub fn is_settled(&self) -> bool {
+        self.concluded.is_some_and(|(_, _, tell)| tell.iter().all(|branch| self.has_heard(branch)))
+    }
+
+    /// Where a branch stands; `None` for a branch that isn't there.
+    pub fn progress(&self, branch: BranchIndex) -> Option<Progress> {
+        self.branch(branch).map(|branch| branch.progress)
+    }
+
+    /// How many calls are under way.
+    pub fn in_flight(&self) -> usize {
+        self.branches.iter().filter(|branch| branch.in_flight.is_some()).count()
+    }
+
+    /// The state as users see it.
+    pub fn state(&self) -> State {
+        match (self.begun, self.verdict(), self.ended) {
+            (false, _, _) => State::Initial,
+            (true, None, _) => State::Preparing,
+            (true, Some(Verdict::Commit), false) => State::Committing,
+            (true, Some(Verdict::Commit), true) => State::Committed,
+            (true, Some(Verdict::Rollback), false) => State::Undoing,
+            (true, Some(Verdict::Rollback), true) => State::RolledBack,
+        }
+    }
+
+    // ---- inside ----
+
+    fn branch(&self, branch: BranchIndex) -> Option<&Branch> {
+        self.branches.get(branch.at())
+    }
+
+    pub(crate) fn indices(&self) -> impl Iterator<Item = BranchIndex> + use<> {
+        (0..self.branches.len() as u8).map(BranchIndex)
+    }
+
+    /// Whether a branch needs to hear nothing more.
+    pub(crate) fn has_heard(&self, branch: BranchIndex) -> bool {
+        matches!(self.branches[branch.at()].progress, Progress::Told | Progress::Heuristic)
+    }
+
+    fn attempts(&self, branch: BranchIndex, operation: Operation) -> u32 {
+        let branch = &self.branches[branch.at()];
+        if operation.tells().is_some() { branch.told } else { branch.asked }
+    }
+
+    fn owes(&self, at: BranchIndex, operation: Operation) -> bool {
+        let branch = &self.branches[at.at()];
+        if !self.begun || self.ended || branch.in_flight.is_some_and(|(sent, _)| sent == operation) {
+            return false;
+        }
+        match self.concluded {
+            None => {
+                matches!(branch.progress, Progress::Idle | Progress::Asked)
+                    && self.outline.branches[at.at()].after.iter().all(|before| self.has_voted_yes(before))
+            }
+            Some((_, _, tell)) => tell.contains(at) && !self.has_heard(at),
+        }
+    }
+
+    pub(crate) fn has_voted_yes(&self, branch: BranchIndex) -> bool {
+        matches!(self.branches[branch.at()].progress, Progress::Ready | Progress::ReadOnly)
+    }
+
+    fn sending(&self, branch: BranchIndex, operation: Operation) -> Vec<Record> {
+        if self.branch(branch).is_none()
+            || !self.due().any(|c| c.branch == branch && c.operation == operation)
+        {
+            return Vec::new();
+        }
+        vec![Record::Sent { branch, operation, attempt: self.attempts(branch, operation) + 1 }]
+    }
+
+    fn note_answer(&mut self, branch: BranchIndex, operation: Operation, outcome: Outcome) {
+        let read_only = self.outline.mode.has_read_only();
+        let branch = &mut self.branches[branch.at()];
+        branch.in_flight = None;
+        if operation.tells().is_some() {
+            return;
+        }
+        branch.progress = match outcome {
+            Outcome::ReadOnly if read_only => Progress::ReadOnly,
+            Outcome::Done | Outcome::ReadOnly => Progress::Ready,
+            Outcome::Refused => Progress::Refused { spared: branch.asked == 1 },
+            Outcome::Ongoing | Outcome::Unknown => Progress::Asked,
+        };
+    }
+
+    fn conclude(&mut self, concluded: Concluded) {
+        let Concluded { verdict, cause, tell, durability, .. } = concluded;
+        assert!(self.concluded.is_none(), "{}: a verdict never changes", self.id);
+        if verdict == Verdict::Commit {
+            assert_eq!(durability, Durability::Forced, "{}: a commit is durable before it stands", self.id);
+            let unanimous = self.indices().all(|branch| self.has_voted_yes(branch));
+            assert!(unanimous || self.replayed, "{}: a commit needs every branch's vote", self.id);
+        }
+        self.concluded = Some((verdict, cause, tell));
+    }
+}
