@@ -1,2 +1,38 @@
-//! Tasks.
-fn main() {}
+//! The project's own tasks, as a program instead of a pile of scripts.
+//!
+//! **Owns** what must hold before a change may land (`check`), how it is tested (`test`), and the
+//! rules that no compiler knows (`tidy`).
+//! **Never** a rule about the product itself: those are tests beside the code.
+//! **Read next** `check.rs` for the list of steps, `tidy/mod.rs` for the list of rules.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task speaks to the terminal")]
+
+mod check;
+mod clock;
+mod command;
+mod steps;
+mod test;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+  check   format, tidy, clippy, docs, licences: all that must hold; writes nothing in the source tree
+  fix     what a machine can put right: format, clippy's suggestions
+  tidy    the project's own rules alone, with warnings
+  test    every test, then a thousand simulated worlds; ends with `N passed, N failed`";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (Some("check"), None) => check::check(),
+        (Some("fix"), None) => check::fix(),
+        (Some("tidy"), None) => tidy::main(),
+        (Some("test"), None) => test::main(),
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}

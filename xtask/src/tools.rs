@@ -1,0 +1,49 @@
+//! Programs that a fresh machine may lack: found, or installed, or a plain sentence about what is missing.
+
+use crate::command::{cargo, program, quietly, root};
+use std::path::{Path, PathBuf};
+
+const DENY_VERSION: &str = "0.20.2";
+
+/// The path of `cargo-deny`, installed below the target directory when the machine has none, and a
+/// remark when that was done.
+pub fn cargo_deny() -> Result<(PathBuf, String), String> {
+    let tools = root().join("target").join("tools");
+    let ours = tools.join("bin").join("cargo-deny");
+    if let Some(found) = on_path("cargo-deny") {
+        return Ok((found, String::new()));
+    }
+    if ours.is_file() {
+        return Ok((ours, String::new()));
+    }
+    let mut install = cargo(&["install", "--locked", "cargo-deny", "--version", DENY_VERSION, "--root"]);
+    quietly(install.arg(&tools))?;
+    Ok((ours, format!("(cargo-deny {DENY_VERSION} was missing: installed in target/tools)")))
+}
+
+/// Makes sure that `python3` can be run; the sample services are written in it.
+pub fn python() -> Result<(), String> {
+    if on_path("python3").is_some() {
+        return Ok(());
+    }
+    let install = || {
+        let mut command = program("apt-get");
+        quietly(command.args(["install", "--yes", "python3"]).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    // A fresh image has no package lists; one that has them need not fetch them again.
+    install()
+        .or_else(|_| quietly(program("apt-get").arg("update")).and_then(|()| install()))
+        .map_err(|reason| {
+            format!(
+                "python3 is missing and could not be installed with apt-get; install it and run again\n{reason}"
+            )
+        })
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .filter(|directory| !directory.as_os_str().is_empty())
+        .map(|directory| directory.join(name))
+        .find(|candidate| Path::is_file(candidate))
+}
