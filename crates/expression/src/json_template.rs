@@ -1,0 +1,234 @@
+//! A JSON body with expressions in its strings.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+
+use serde_json::Value as Json;
+
+use crate::template::Part;
+use crate::{ParseError, Reason, Reference, Scope, Template, Unrenderable, Value, text};
+
+/// How deep a template may nest.
+const MAX_DEPTH: usize = 32;
+
+/// A JSON body with expressions in its strings.
+///
+/// A string that is one expression and nothing else becomes the value itself, byte for byte: a number keeps
+/// every digit, a string its escapes. In other strings, the values' text is inserted.
+#[derive(Clone, Debug)]
+pub struct JsonTemplate {
+    pieces: Box<[Piece]>,
+}
+
+/// The body, from left to right.
+#[derive(Clone, Debug)]
+enum Piece {
+    /// JSON text as it is to be written.
+    Literal(Box<[u8]>),
+    /// A whole value.
+    Whole(Reference),
+    /// A string begins: what follows, up to `Close`, stands inside it.
+    Open,
+    /// Part of a string.
+    Inside(Reference),
+    /// A string ends.
+    Close,
+}
+
+impl JsonTemplate {
+    /// Compiles `value`: expressions may stand in all its strings, but not in its members' names.
+    pub fn compile(value: &Json) -> Result<JsonTemplate, InvalidTemplate> {
+        let mut compiler = Compiler::default();
+        compiler
+            .value(value)
+            .map_err(|error| InvalidTemplate { pointer: compiler.pointer.concat(), error })?;
+        compiler.end_literal();
+        Ok(JsonTemplate { pieces: compiler.pieces.into() })
+    }
+
+    /// What the expressions name, in the order in which they stand; what is named twice comes twice.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Whole(reference) | Piece::Inside(reference) => Some(reference),
+            Piece::Literal(_) | Piece::Open | Piece::Close => None,
+        })
+    }
+
+    /// Appends the rendered body to `out`, or leaves `out` as it was.
+    pub fn render(&self, scope: &dyn Scope, out: &mut Vec<u8>) -> Result<(), Unrenderable> {
+        let start = out.len();
+        let rendered = self.pieces.iter().try_for_each(|piece| piece.render(scope, out));
+        rendered.inspect_err(|_| out.truncate(start))
+    }
+
+    /// Appends the rendered body to `out`, with `null` for each value and each string that cannot be rendered;
+    /// returns why they could not.
+    pub fn render_or_null(&self, scope: &dyn Scope, out: &mut Vec<u8>) -> Vec<Unrenderable> {
+        let mut failures = Vec::new();
+        let mut pieces = self.pieces.iter();
+        let mut value_at = out.len();
+        while let Some(piece) = pieces.next() {
+            if matches!(piece, Piece::Open | Piece::Whole(_)) {
+                value_at = out.len();
+            }
+            if let Err(failure) = piece.render(scope, out) {
+                failures.push(failure);
+                out.truncate(value_at);
+                out.extend_from_slice(b"null");
+                if matches!(piece, Piece::Inside(_)) {
+                    pieces.by_ref().find(|piece| matches!(piece, Piece::Close));
+                }
+            }
+        }
+        failures
+    }
+}
+
+impl Piece {
+    fn render(&self, scope: &dyn Scope, out: &mut Vec<u8>) -> Result<(), Unrenderable> {
+        match self {
+            Piece::Literal(json) => out.extend_from_slice(json),
+            Piece::Open | Piece::Close => out.push(b'"'),
+            Piece::Whole(reference) => push_whole(&scope.value(reference)?, out),
+            Piece::Inside(reference) => push_inside(&scope.value(reference)?, out)
+                .map_err(|reason| Unrenderable { reference: reference.clone(), reason })?,
+        }
+        Ok(())
+    }
+}
+
+fn push_whole(value: &Value<'_>, out: &mut Vec<u8>) {
+    match value {
+        Value::Json(token) => out.extend_from_slice(token),
+        Value::Text(text) => {
+            out.push(b'"');
+            text::escape(text, out);
+            out.push(b'"');
+        }
+    }
+}
+
+fn push_inside(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Reason> {
+    text::escape(&value.text()?, out);
+    Ok(())
+}
+
+#[derive(Default)]
+struct Compiler {
+    pieces: Vec<Piece>,
+    literal: Vec<u8>,
+    /// The way to the value under way: the parts of a JSON pointer.
+    pointer: Vec<String>,
+}
+
+impl Compiler {
+    fn value(&mut self, value: &Json) -> Result<(), ParseError> {
+        if self.pointer.len() > MAX_DEPTH {
+            return Err(ParseError::new(0, format!("a body nests at most {MAX_DEPTH} deep")));
+        }
+        match value {
+            Json::Null => self.literal.extend_from_slice(b"null"),
+            Json::Bool(value) => self.literal.extend_from_slice(value.to_string().as_bytes()),
+            Json::Number(number) => self.literal.extend_from_slice(number.to_string().as_bytes()),
+            Json::String(text) => self.string(text)?,
+            Json::Array(elements) => self.array(elements)?,
+            Json::Object(members) => self.object(members)?,
+        }
+        Ok(())
+    }
+
+    fn array(&mut self, elements: &[Json]) -> Result<(), ParseError> {
+        self.literal.push(b'[');
+        for (index, element) in elements.iter().enumerate() {
+            if index > 0 {
+                self.literal.push(b',');
+            }
+            self.pointer.push(format!("/{index}"));
+            self.value(element)?;
+            self.pointer.pop();
+        }
+        self.literal.push(b']');
+        Ok(())
+    }
+
+    fn object(&mut self, members: &serde_json::Map<String, Json>) -> Result<(), ParseError> {
+        self.literal.push(b'{');
+        for (index, (name, value)) in members.iter().enumerate() {
+            if index > 0 {
+                self.literal.push(b',');
+            }
+            self.pointer.push(format!("/{}", name.replace('~', "~0").replace('/', "~1")));
+            self.name(name)?;
+            self.literal.push(b':');
+            self.value(value)?;
+            self.pointer.pop();
+        }
+        self.literal.push(b'}');
+        Ok(())
+    }
+
+    fn name(&mut self, name: &str) -> Result<(), ParseError> {
+        let template = Template::parse(name)?;
+        if template.references().next().is_some() {
+            return Err(ParseError::new(0, "an expression may stand in a member's value, not in its name"));
+        }
+        self.string(name)
+    }
+
+    fn string(&mut self, source: &str) -> Result<(), ParseError> {
+        let parts = Template::parse(source)?.into_parts().into_vec();
+        match <[Part; 1]>::try_from(parts) {
+            Ok([Part::Value(reference)]) => self.push(Piece::Whole(reference)),
+            Ok(parts) => self.mixed(parts.into()),
+            Err(parts) => self.mixed(parts),
+        }
+        Ok(())
+    }
+
+    fn mixed(&mut self, parts: Vec<Part>) {
+        let plain = parts.iter().all(|part| matches!(part, Part::Literal(..)));
+        if plain {
+            self.literal.push(b'"')
+        } else {
+            self.push(Piece::Open)
+        }
+        for part in parts {
+            match part {
+                Part::Literal(_, text) => text::escape(&text, &mut self.literal),
+                Part::Value(reference) => self.push(Piece::Inside(reference)),
+            }
+        }
+        if plain { self.literal.push(b'"') } else { self.push(Piece::Close) }
+    }
+
+    fn push(&mut self, piece: Piece) {
+        self.end_literal();
+        self.pieces.push(piece);
+    }
+
+    fn end_literal(&mut self) {
+        if !self.literal.is_empty() {
+            self.pieces.push(Piece::Literal(std::mem::take(&mut self.literal).into()));
+        }
+    }
+}
+
+/// What is wrong in a body, and in which of its strings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidTemplate {
+    /// A JSON pointer (RFC 6901) to the string, or to the value that nests too deep.
+    pub pointer: String,
+    /// What is wrong with it; the offset counts inside it.
+    pub error: ParseError,
+}
+
+impl Display for InvalidTemplate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.pointer.as_str() {
+            "" => write!(f, "{}", self.error),
+            pointer => write!(f, "{pointer}: {}", self.error),
+        }
+    }
+}
+
+impl Error for InvalidTemplate {}
