@@ -1,1 +1,30 @@
-//! The words between processes: headers, outcome rules, plans, problem types, traits.
+//! The words between processes, and between the crates that carry them.
+//!
+//! **Owns**: the headers, the rules by which a participant's answer gets its meaning, plans and rendered calls as
+//! they are stored, what a client is told, the problem types, and the traits [`Transactions`] and [`Operations`]
+//! by which a transaction is reached, near or far.
+//!
+//! **Never**: does IO, reads a clock, renders an expression, or decides what becomes of a transaction.
+//!
+//! **Read next**: [`outcome`] for what answers mean, [`plan`] for what a route becomes, [`transactions`] for the
+//! seam between gateway and runtime.
+
+pub mod answer;
+pub mod call;
+pub mod headers;
+pub mod operations;
+pub mod outcome;
+pub mod plan;
+pub mod problem;
+pub mod transactions;
+
+pub use answer::ClientAnswer;
+pub use call::{Answer, Calls, ParticipantCall, RenderedCall};
+pub use operations::{Filter, Operations, Page, View};
+pub use outcome::{Asked, Reading};
+pub use plan::{BranchPlan, Plan, RefusedPlan, ResponsePlan};
+pub use problem::Problem;
+pub use transactions::{Reply, Request, Severed, Status, Submission, Transactions};
+pub use unanimo_protocol::{
+    BranchIndex, Digest, Epoch, Id, Key, Mode, Node, Operation, Outcome, Shard, State, Token, Verdict,
+};

@@ -1,0 +1,172 @@
+//! What a participant's HTTP answer means. One function, so that there is one meaning.
+//!
+//! Bodies never decide. `Unknown` is never a refusal: what cannot be known is asked again.
+
+use crate::{Operation, Outcome};
+use std::time::Duration;
+
+/// How many 409s to repeated attempts, before the verdict, are a refusal. An idempotency layer answers 409 while the
+/// first attempt still runs; one that goes on saying so means it.
+pub const CONFLICTS_THAT_REFUSE: u32 = 3;
+
+/// The longest `Retry-After` that is heeded.
+pub const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(30);
+
+/// What was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The operation.
+    pub operation: Operation,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// How many of the earlier attempts after the first were answered with 409.
+    pub conflicts: u32,
+}
+
+/// What the answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The meaning for the protocol.
+    pub outcome: Outcome,
+    /// A 409 that was read as "still running".
+    pub conflict: bool,
+    /// The participant says no where it may not: retried all the same, and shown to people.
+    pub stuck: bool,
+    /// How long the participant asks us to wait; at most [`RETRY_AFTER_LIMIT`].
+    pub retry_after: Option<Duration>,
+}
+
+impl Reading {
+    /// A plain meaning.
+    pub fn of(outcome: Outcome) -> Reading {
+        Reading { outcome, conflict: false, stuck: false, retry_after: None }
+    }
+
+    fn stuck() -> Reading {
+        Reading { stuck: true, ..Reading::of(Outcome::Unknown) }
+    }
+}
+
+/// Reads an answer. `outcome` is the `Unanimo-Outcome` header, `retry_after` the `Retry-After` header, as sent.
+pub fn read(asked: Asked, status: u16, outcome: Option<&str>, retry_after: Option<&str>) -> Reading {
+    let reading = match outcome {
+        Some(word) => read_word(asked, word),
+        None => read_status(asked, status, retry_after.is_some()),
+    };
+    Reading { retry_after: retry_after.and_then(seconds), ..reading }
+}
+
+/// The participant's own word decides, whatever the status.
+fn read_word(asked: Asked, word: &str) -> Reading {
+    match word.trim() {
+        "done" => Reading::of(Outcome::Done),
+        "read-only" => Reading::of(Outcome::ReadOnly),
+        "ongoing" => Reading::of(Outcome::Ongoing),
+        // An undo may not be refused: it is asked again, and a person is told.
+        "refused" if asked.operation.tells() == Some(crate::Verdict::Rollback) => Reading::stuck(),
+        "refused" => Reading::of(Outcome::Refused),
+        _ => Reading::of(Outcome::Unknown),
+    }
+}
+
+fn read_status(asked: Asked, status: u16, says_when: bool) -> Reading {
+    let before_verdict = asked.operation.tells().is_none();
+    match status {
+        202 | 425 | 429 => Reading::of(Outcome::Ongoing),
+        503 if says_when => Reading::of(Outcome::Ongoing),
+        200..=299 => Reading::of(Outcome::Done),
+        409 if asked.attempt > 1 => {
+            if before_verdict && asked.conflicts + 1 >= CONFLICTS_THAT_REFUSE {
+                Reading::of(Outcome::Refused)
+            } else {
+                Reading { conflict: true, ..Reading::of(Outcome::Ongoing) }
+            }
+        }
+        408 => Reading::of(Outcome::Unknown),
+        400..=499 if before_verdict => Reading::of(Outcome::Refused),
+        400..=499 => Reading::stuck(),
+        _ => Reading::of(Outcome::Unknown),
+    }
+}
+
+/// `Retry-After` in its form of seconds; a date says nothing between two clocks that nobody compared.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds = text.trim().parse::<u64>().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_LIMIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Operation::{Cancel, Commit, Confirm, Prepare, Rollback, Try};
+
+    const DONE: Reading =
+        Reading { outcome: Outcome::Done, conflict: false, stuck: false, retry_after: None };
+    const READ_ONLY: Reading = Reading { outcome: Outcome::ReadOnly, ..DONE };
+    const REFUSED: Reading = Reading { outcome: Outcome::Refused, ..DONE };
+    const ONGOING: Reading = Reading { outcome: Outcome::Ongoing, ..DONE };
+    const CONFLICT: Reading = Reading { conflict: true, ..ONGOING };
+    const UNKNOWN: Reading = Reading { outcome: Outcome::Unknown, ..DONE };
+    const STUCK: Reading = Reading { stuck: true, ..UNKNOWN };
+
+    /// status, `Unanimo-Outcome`, attempt, earlier conflicts → before the verdict, commit, undo.
+    type Row = (u16, Option<&'static str>, u32, u32, [Reading; 3]);
+
+    const ROWS: &[Row] = &[
+        (200, None, 1, 0, [DONE; 3]),
+        (201, None, 1, 0, [DONE; 3]),
+        (204, None, 2, 0, [DONE; 3]),
+        (202, None, 1, 0, [ONGOING; 3]),
+        (425, None, 1, 0, [ONGOING; 3]),
+        (429, None, 9, 0, [ONGOING; 3]),
+        (503, None, 1, 0, [UNKNOWN; 3]),
+        (409, None, 1, 0, [REFUSED, STUCK, STUCK]),
+        (409, None, 2, 0, [CONFLICT; 3]),
+        (409, None, 3, 1, [CONFLICT; 3]),
+        (409, None, 4, 2, [REFUSED, CONFLICT, CONFLICT]),
+        (409, None, 9, 7, [REFUSED, CONFLICT, CONFLICT]),
+        (408, None, 1, 0, [UNKNOWN; 3]),
+        (400, None, 1, 0, [REFUSED, STUCK, STUCK]),
+        (401, None, 1, 0, [REFUSED, STUCK, STUCK]),
+        (404, None, 2, 0, [REFUSED, STUCK, STUCK]),
+        (422, None, 1, 0, [REFUSED, STUCK, STUCK]),
+        (100, None, 1, 0, [UNKNOWN; 3]),
+        (301, None, 1, 0, [UNKNOWN; 3]),
+        (500, None, 1, 0, [UNKNOWN; 3]),
+        (502, None, 1, 0, [UNKNOWN; 3]),
+        (599, None, 1, 0, [UNKNOWN; 3]),
+        // The participant's own word goes before its status.
+        (500, Some("done"), 1, 0, [DONE; 3]),
+        (200, Some("read-only"), 1, 0, [READ_ONLY; 3]),
+        (200, Some("refused"), 1, 0, [REFUSED, REFUSED, STUCK]),
+        (200, Some("ongoing"), 1, 0, [ONGOING; 3]),
+        (409, Some("refused"), 2, 0, [REFUSED, REFUSED, STUCK]),
+        (200, Some(" done "), 1, 0, [DONE; 3]),
+        (200, Some("Done"), 1, 0, [UNKNOWN; 3]),
+        (200, Some("maybe"), 1, 0, [UNKNOWN; 3]),
+    ];
+
+    #[test]
+    fn every_row_of_the_table() {
+        for (status, word, attempt, conflicts, expected) in ROWS {
+            for (operations, expected) in
+                [[Prepare, Try], [Commit, Confirm], [Rollback, Cancel]].iter().zip(expected)
+            {
+                for operation in *operations {
+                    let asked = Asked { operation, attempt: *attempt, conflicts: *conflicts };
+                    let reading = read(asked, *status, *word, None);
+                    assert_eq!(reading, *expected, "{operation} attempt {attempt}: {status} {word:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_503_that_says_when_is_ongoing() {
+        let asked = Asked { operation: Prepare, attempt: 1, conflicts: 0 };
+        let reading = read(asked, 503, None, Some("2"));
+        assert_eq!(reading, Reading { retry_after: Some(Duration::from_secs(2)), ..ONGOING });
+        assert_eq!(read(asked, 503, None, Some("1000000")).retry_after, Some(RETRY_AFTER_LIMIT));
+        assert_eq!(read(asked, 503, None, Some("Wed, 21 Oct 2026 07:28:00 GMT")), ONGOING);
+    }
+}

@@ -1,0 +1,225 @@
+//! A route's transaction as resolved when it began. A transaction ends under the plan it began with.
+
+use crate::{Digest, Mode, Operation};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::time::Duration;
+use unanimo_protocol::{BranchIndex, BranchOutline, Outline, OutlineError};
+
+/// The version of the language in which the plan's expressions are written.
+pub const LANGUAGE: u32 = 1;
+
+/// The longest call that is sent, in bytes of path, headers and body.
+pub const CALL_LIMIT: usize = 64 * 1024;
+
+/// The most bytes that the rendered calls of one transaction may have.
+pub const CALLS_LIMIT: usize = 256 * 1024;
+
+/// The largest answer of a participant that is kept for `respond`.
+pub const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// Everything about a route's transaction that must outlive a change of the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`LANGUAGE`] when the plan was made.
+    pub language: u32,
+    /// The route's name.
+    pub route: String,
+    /// The mode's word.
+    pub mode: String,
+    /// How long branches may take to vote, in milliseconds.
+    pub deadline_ms: u64,
+    /// How long a client waits before it is told the address where the answer will be, in milliseconds.
+    pub answer_timeout_ms: u64,
+    /// The branches.
+    pub branches: Vec<BranchPlan>,
+    /// What a client is told when the transaction committed; 200 with the id where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub respond: Option<ResponsePlan>,
+    /// What a client is told when a branch refused; a `refused` problem where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedPlan>,
+}
+
+/// One participant's share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BranchPlan {
+    /// The branch's name, unique in its plan.
+    pub name: String,
+    /// The service that carries it.
+    pub service: String,
+    /// Places of the branches that must have voted before this one is called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<u8>,
+    /// The path, to which `/<operation>` is added.
+    pub path: String,
+    /// Paths of operations that do not follow that rule: the operation's word, and its path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<(String, String)>,
+    /// Header names (lower case) and their expressions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The body, with expressions in its strings; no body where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// How long one call may take, in milliseconds.
+    pub call_timeout_ms: u64,
+}
+
+/// An answer to a client, with expressions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResponsePlan {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names (lower case) and their expressions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The body, with expressions in its strings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+}
+
+/// What a client is told of a refusal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusedPlan {
+    /// The refusing branch's own status and body.
+    PassOn,
+    /// An answer of the route's own.
+    Respond(ResponsePlan),
+}
+
+/// Why stored bytes are no plan of ours.
+#[derive(Debug)]
+pub enum PlanError {
+    /// Not the JSON that a plan is written in.
+    Malformed(serde_json::Error),
+    /// A language that this version does not speak.
+    Language(u32),
+    /// A mode that this version does not speak.
+    Mode(String),
+    /// Branches that cannot be run.
+    Outline(OutlineError),
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlanError::Malformed(error) => write!(f, "the plan cannot be read: {error}"),
+            PlanError::Language(found) => {
+                write!(f, "the plan's expressions are of version {found}, this program knows {LANGUAGE}")
+            }
+            PlanError::Mode(mode) => write!(f, "the plan's mode `{mode}` is not known to this program"),
+            PlanError::Outline(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+impl Plan {
+    /// The plan as it is stored. The same plan gives the same bytes.
+    pub fn encode(&self) -> Bytes {
+        // A plan is strings, numbers and JSON values: nothing that JSON could not hold.
+        Bytes::from(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// Reads a stored plan.
+    pub fn decode(stored: &[u8]) -> Result<Plan, PlanError> {
+        let plan: Plan = serde_json::from_slice(stored).map_err(PlanError::Malformed)?;
+        if plan.language != LANGUAGE {
+            return Err(PlanError::Language(plan.language));
+        }
+        plan.outline()?;
+        Ok(plan)
+    }
+
+    /// The content hash under which a stored plan is found.
+    pub fn digest_of(stored: &[u8]) -> Digest {
+        digest(&[stored])
+    }
+
+    /// What the core needs to know of it.
+    pub fn outline(&self) -> Result<Outline, PlanError> {
+        let mode = Mode::parse(&self.mode).ok_or_else(|| PlanError::Mode(self.mode.clone()))?;
+        let branches = self
+            .branches
+            .iter()
+            .map(|branch| BranchOutline { after: branch.after.iter().copied().map(BranchIndex).collect() });
+        Outline::new(mode, Duration::from_millis(self.deadline_ms), branches.collect())
+            .map_err(PlanError::Outline)
+    }
+
+    /// The branch at this place.
+    pub fn branch(&self, branch: BranchIndex) -> Option<&BranchPlan> {
+        self.branches.get(branch.at())
+    }
+}
+
+impl BranchPlan {
+    /// The expression for an operation's path, where it does not follow the rule `<path>/<operation>`.
+    pub fn own_path(&self, operation: Operation) -> Option<&str> {
+        self.paths.iter().find(|(word, _)| word == operation.as_str()).map(|(_, path)| path.as_str())
+    }
+}
+
+/// The first 128 bits of the SHA-256 over these parts, each preceded by its length.
+pub fn digest(parts: &[&[u8]]) -> Digest {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let hash = hasher.finalize();
+    let mut first = [0u8; 16];
+    first.copy_from_slice(&hash[..16]);
+    Digest(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_comes_back_and_keeps_its_hash() {
+        let plan = Plan {
+            language: LANGUAGE,
+            route: "transfer".into(),
+            mode: "two-phase".into(),
+            deadline_ms: 5000,
+            answer_timeout_ms: 7000,
+            branches: vec![BranchPlan {
+                name: "debit".into(),
+                service: "bank-a".into(),
+                after: vec![],
+                path: "/debits".into(),
+                paths: vec![("commit".into(), "/done".into())],
+                headers: vec![("x-tenant".into(), "${request.headers.tenant}".into())],
+                body: Some(serde_json::json!({ "z": 1.10, "a": "${request.body.amount}" })),
+                call_timeout_ms: 2000,
+            }],
+            respond: None,
+            refused: Some(RefusedPlan::PassOn),
+        };
+        let stored = plan.encode();
+        let back = Plan::decode(&stored).unwrap();
+        assert_eq!(back, plan);
+        assert_eq!(Plan::digest_of(&back.encode()), Plan::digest_of(&stored));
+    }
+
+    #[test]
+    fn another_language_is_refused_by_name() {
+        let stored =
+            br#"{"language":2,"route":"r","mode":"tcc","deadline_ms":1,"answer_timeout_ms":1,"branches":[]}"#;
+        assert_eq!(
+            Plan::decode(stored).unwrap_err().to_string(),
+            "the plan's expressions are of version 2, this program knows 1"
+        );
+    }
+}
