@@ -8,7 +8,7 @@ use std::process::ExitCode;
 /// Runs every check. It writes in the target directory and nowhere else.
 pub fn check() -> ExitCode {
     let mut steps = Steps::new();
-    steps.run("format", || silent(cargo(&["fmt", "--all", "--check"])));
+    steps.run("format", || silent(cargo(&["fmt", "--all", "--check", "--", "--color", "never"])));
     steps.run("tidy", tidy::step);
     steps.run("clippy", || {
         let arguments = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];

@@ -17,13 +17,14 @@ pub fn check(rust: &Rust) -> Vec<Finding> {
     if rust.file.name() != "lib.rs" {
         return Vec::new();
     }
-    let missing = PARTS.iter().filter(|part| !header.iter().any(|line| line.contains(*part)));
-    missing
-        .map(|part| {
-            let message = format!("the crate's opening comment lacks the part **{part}**");
-            Finding::new(path, 1, RULE, message)
-        })
-        .collect()
+    let said = |part: &str| header.iter().any(|line| line.contains(part));
+    let missing: Vec<_> =
+        PARTS.into_iter().filter(|part| !said(part)).map(|part| format!("**{part}**")).collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let message = format!("the crate's opening comment lacks {}", missing.join(", "));
+    vec![Finding::new(path, 1, RULE, message)]
 }
 
 #[cfg(test)]

@@ -70,15 +70,12 @@ fn test_items<'t, 'a>(tokens: &'t [Token<'a>]) -> impl Iterator<Item = TestItem<
     };
     (0..tokens.len()).filter(move |&at| opens(at)).filter_map(move |at| {
         let item = tokens.get(at + ATTRIBUTE.len()..)?;
-        let end = end_of_item(item);
-        let module = item.iter().position(|token| token.is("mod")).filter(|&word| word + 2 == end);
-        Some(TestItem {
-            lines: tokens.get(at)?.line..=item.get(end)?.last,
-            module: module.filter(|_| item.get(end).is_some_and(|token| token.is(";"))).and_then(|word| {
-                let name = item.get(word + 1)?;
-                Some(name.text)
-            }),
-        })
+        let item = item.get(..=end_of_item(item))?;
+        let module = match item {
+            [.., keyword, name, end] if keyword.is("mod") && end.is(";") => Some(name.text),
+            _ => None,
+        };
+        Some(TestItem { lines: tokens.get(at)?.line..=item.last()?.last, module })
     })
 }
 
