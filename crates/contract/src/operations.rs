@@ -10,8 +10,8 @@ pub struct View {
     pub id: Id,
     /// The route that it came by.
     pub route: String,
-    /// Its mode; `None` for a finished transaction of which only the end is kept.
-    pub mode: Option<Mode>,
+    /// Its mode.
+    pub mode: Mode,
     /// Where it stands.
     pub state: State,
     /// The verdict, once there is one.
@@ -62,7 +62,7 @@ impl View {
         json!({
             "id": self.id.to_string(),
             "route": self.route,
-            "mode": self.mode.map(Mode::as_str),
+            "mode": self.mode.as_str(),
             "state": self.state.as_str(),
             "verdict": Verdict::number(self.verdict),
             "cause": self.cause,
@@ -103,7 +103,18 @@ pub struct Page {
     pub next: Option<Id>,
 }
 
-/// Why an operator's question has no answer.
+impl Page {
+    /// The first `limit` of these by id, with the cursor where there are more.
+    pub fn of(mut transactions: Vec<View>, limit: usize) -> Page {
+        transactions.sort_by_key(|view| view.id);
+        let more = transactions.len() > limit;
+        transactions.truncate(limit);
+        let next = transactions.last().filter(|_| more).map(|view| view.id);
+        Page { transactions, next }
+    }
+}
+
+/// Nobody can answer an operator's question now: the workers are ending, or have more to do than they can queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unavailable;
 

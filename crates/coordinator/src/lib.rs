@@ -1,1 +1,34 @@
-//! Drive many transactions: shards, timers, retries, budgets, replay.
+//! Drive many transactions: the shards that one worker owns.
+//!
+//! **Owns**: the open transactions of its shards and what is remembered of finished ones; idempotency keys; timers,
+//! retries with full jitter and budgets; when a waiter is answered, and with what; recovery.
+//!
+//! **Never**: does IO, reads a clock, awaits, or draws a random number that it was not given a seed for. What it wants
+//! done comes out as [`Action`]s; what happened goes in as a call of one of [`Owner`]'s methods.
+//!
+//! **Read next**: [`Owner`] for the inputs, `drive` for one step, `render` for how a plan meets a request.
+
+mod action;
+mod budget;
+mod config;
+mod drive;
+mod finished;
+mod keys;
+mod open;
+mod owner;
+mod plans;
+mod render;
+mod replay;
+mod reply;
+mod scope;
+mod tally;
+mod timers;
+mod view;
+
+pub use action::{Action, Append, CallId, Entropy, Notice, Now, WaiterId};
+pub use config::{Config, Retry};
+pub use keys::shard_of;
+pub use owner::{Owner, Unwritten};
+pub use plans::{InvalidPlan, check};
+pub use replay::ReplayError;
+pub use tally::Tally;

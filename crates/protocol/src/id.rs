@@ -71,7 +71,7 @@ impl Id {
     }
 
     /// The id of these bits.
-    pub fn from_bits(bits: u128) -> Id {
+    pub const fn from_bits(bits: u128) -> Id {
         Id(bits)
     }
 

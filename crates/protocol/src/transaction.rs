@@ -266,7 +266,7 @@ impl Transaction {
             Event::Sending { branch, operation } => self.sending(branch, operation),
             _ if !self.begun || self.ended => Vec::new(),
             Event::Answered { branch, operation, attempt, outcome } => {
-                if self.branch(branch).is_none_or(|b| b.in_flight != Some((operation, attempt))) {
+                if !self.awaits(branch, operation, attempt) {
                     return Vec::new();
                 }
                 match operation.tells() {
@@ -380,9 +380,9 @@ impl Transaction {
         self.branch(branch).map(|branch| branch.progress)
     }
 
-    /// How many calls are under way.
-    pub fn in_flight(&self) -> usize {
-        self.branches.iter().filter(|branch| branch.in_flight.is_some()).count()
+    /// Whether this call is under way and its answer counts. Any other answer is stale.
+    pub fn awaits(&self, branch: BranchIndex, operation: Operation, attempt: u32) -> bool {
+        self.branch(branch).is_some_and(|branch| branch.in_flight == Some((operation, attempt)))
     }
 
     /// The state as users see it.
@@ -403,12 +403,13 @@ impl Transaction {
         self.branches.get(branch.at())
     }
 
-    pub(crate) fn indices(&self) -> impl Iterator<Item = BranchIndex> + use<> {
+    /// Every branch.
+    pub fn indices(&self) -> impl Iterator<Item = BranchIndex> + use<> {
         (0..self.branches.len() as u8).map(BranchIndex)
     }
 
     /// Whether a branch needs to hear nothing more.
-    pub(crate) fn has_heard(&self, branch: BranchIndex) -> bool {
+    pub fn has_heard(&self, branch: BranchIndex) -> bool {
         matches!(self.branches[branch.at()].progress, Progress::Told | Progress::Heuristic)
     }
 
@@ -431,7 +432,8 @@ impl Transaction {
         }
     }
 
-    pub(crate) fn has_voted_yes(&self, branch: BranchIndex) -> bool {
+    /// Whether the branch voted for commit, with or without work to be told about.
+    pub fn has_voted_yes(&self, branch: BranchIndex) -> bool {
         matches!(self.branches[branch.at()].progress, Progress::Ready | Progress::ReadOnly)
     }
 

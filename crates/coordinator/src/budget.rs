@@ -1,0 +1,144 @@
+//! Retry budgets: a service that fails must not be asked ever more often because it fails.
+//!
+//! A retry takes a token; time and first calls bring tokens, and a retry that succeeds gives its own back, so that a
+//! service that has recovered is told what it missed as fast as it can hear it. Retries without a token wait in order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use unanimo_contract::{BranchIndex, Id};
+use unanimo_protocol::Time;
+
+use crate::Retry;
+
+/// The budgets of all services.
+#[derive(Debug, Default)]
+pub(crate) struct Budgets {
+    services: BTreeMap<Arc<str>, Budget>,
+}
+
+/// Invariant: `waiting` holds each branch at most once, so that it is bounded by the branches of open transactions.
+#[derive(Debug)]
+struct Budget {
+    tokens: f64,
+    filled: Time,
+    waiting: VecDeque<(Id, BranchIndex)>,
+}
+
+impl Budgets {
+    /// A first call left.
+    pub(crate) fn note_first_call(&mut self, service: &Arc<str>, now: Time, retry: &Retry) {
+        let budget = self.at(service, now, retry);
+        budget.tokens = (budget.tokens + retry.budget_ratio).min(most(retry));
+    }
+
+    /// A retry was answered with success, or was not needed: its token comes back.
+    pub(crate) fn give_back(&mut self, service: &Arc<str>, now: Time, retry: &Retry) {
+        let budget = self.at(service, now, retry);
+        budget.tokens = (budget.tokens + 1.0).min(most(retry));
+    }
+
+    /// Takes a token for a retry, or notes that the branch waits for one.
+    pub(crate) fn take(
+        &mut self,
+        service: &Arc<str>,
+        waiting: (Id, BranchIndex),
+        now: Time,
+        retry: &Retry,
+    ) -> bool {
+        let budget = self.at(service, now, retry);
+        if budget.tokens >= 1.0 {
+            budget.tokens -= 1.0;
+            return true;
+        }
+        budget.waiting.push_back(waiting);
+        false
+    }
+
+    /// Takes the next branch for which there is a token now, token and all.
+    pub(crate) fn next_ready(&mut self, now: Time, retry: &Retry) -> Option<(Arc<str>, Id, BranchIndex)> {
+        self.services.iter_mut().find_map(|(service, budget)| {
+            budget.fill(now, retry);
+            if budget.tokens < 1.0 {
+                return None;
+            }
+            let (id, branch) = budget.waiting.pop_front()?;
+            budget.tokens -= 1.0;
+            Some((service.clone(), id, branch))
+        })
+    }
+
+    /// When the next token comes for somebody who waits.
+    pub(crate) fn wake(&self, retry: &Retry) -> Option<Time> {
+        let waiting = self.services.values().filter(|budget| !budget.waiting.is_empty());
+        waiting.map(|budget| budget.next_token(retry)).min()
+    }
+
+    fn at(&mut self, service: &Arc<str>, now: Time, retry: &Retry) -> &mut Budget {
+        let full = || Budget { tokens: most(retry), filled: now, waiting: VecDeque::new() };
+        let budget = self.services.entry(service.clone()).or_insert_with(full);
+        budget.fill(now, retry);
+        budget
+    }
+}
+
+impl Budget {
+    fn fill(&mut self, now: Time, retry: &Retry) {
+        let gained = now.since(self.filled).as_secs_f64() * retry.budget_per_second;
+        self.tokens = (self.tokens + gained).min(most(retry));
+        self.filled = self.filled.max(now);
+    }
+
+    fn next_token(&self, retry: &Retry) -> Time {
+        let missing = (1.0 - self.tokens).max(0.0) / retry.budget_per_second.max(1e-3);
+        self.filled + Duration::from_secs_f64(missing.min(3600.0)) + Duration::from_micros(1)
+    }
+}
+
+/// The most tokens that can be saved up: what one second brings, and at least one.
+fn most(retry: &Retry) -> f64 {
+    retry.budget_per_second.max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BRANCH: (Id, BranchIndex) = (Id::from_bits(7), BranchIndex(0));
+
+    fn service() -> Arc<str> {
+        Arc::from("bank")
+    }
+
+    #[test]
+    fn without_tokens_retries_wait_for_time() {
+        let (mut budgets, retry, now) = (Budgets::default(), Retry::default(), Time(0));
+        for _ in 0..10 {
+            assert!(budgets.take(&service(), BRANCH, now, &retry));
+        }
+        assert!(!budgets.take(&service(), BRANCH, now, &retry));
+        assert_eq!(budgets.next_ready(now, &retry), None);
+        let wake = budgets.wake(&retry).unwrap();
+        assert!(wake > now && wake <= now + Duration::from_millis(101), "{wake:?}");
+        assert_eq!(budgets.next_ready(wake, &retry), Some((service(), BRANCH.0, BRANCH.1)));
+        assert_eq!(budgets.wake(&retry), None);
+    }
+
+    #[test]
+    fn a_success_gives_its_token_back() {
+        let (mut budgets, retry, now) = (Budgets::default(), Retry::default(), Time(0));
+        while budgets.take(&service(), BRANCH, now, &retry) {}
+        budgets.give_back(&service(), now, &retry);
+        assert_eq!(budgets.next_ready(now, &retry), Some((service(), BRANCH.0, BRANCH.1)));
+    }
+
+    #[test]
+    fn first_calls_bring_a_fifth_of_a_token_each() {
+        let (mut budgets, retry, now) = (Budgets::default(), Retry::default(), Time(0));
+        while budgets.take(&service(), BRANCH, now, &retry) {}
+        (0..4).for_each(|_| budgets.note_first_call(&service(), now, &retry));
+        assert_eq!(budgets.next_ready(now, &retry), None);
+        (0..2).for_each(|_| budgets.note_first_call(&service(), now, &retry));
+        assert_eq!(budgets.next_ready(now, &retry), Some((service(), BRANCH.0, BRANCH.1)));
+    }
+}

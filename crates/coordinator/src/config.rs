@@ -1,0 +1,70 @@
+//! What an owner is told when it is made.
+
+use std::time::Duration;
+use unanimo_contract::{Epoch, Node, Shard};
+
+/// An owner's configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The node of the journal.
+    pub node: Node,
+    /// The epoch that the journal holds.
+    pub epoch: Epoch,
+    /// The shards that are owned; at least one.
+    pub shards: Vec<Shard>,
+    /// How many transactions may be open at a time.
+    pub open_limit: usize,
+    /// How calls are repeated.
+    pub retry: Retry,
+    /// The seed of the jitter. Guessing it harms nobody.
+    pub seed: u64,
+}
+
+/// How calls are repeated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    /// The upper bound of the first pause. Every further one is twice as long.
+    pub initial: Duration,
+    /// The upper bound of any pause.
+    pub cap: Duration,
+    /// How long a verdict may stay untold before the transaction counts as stuck.
+    pub stuck_after: Duration,
+    /// How many retries every first call of a service allows.
+    pub budget_ratio: f64,
+    /// How many retries a second of time allows.
+    pub budget_per_second: f64,
+}
+
+impl Default for Retry {
+    fn default() -> Retry {
+        Retry {
+            initial: Duration::from_millis(50),
+            cap: Duration::from_secs(30),
+            stuck_after: Duration::from_secs(60),
+            budget_ratio: 0.2,
+            budget_per_second: 10.0,
+        }
+    }
+}
+
+impl Retry {
+    /// The upper bound of the pause before this attempt, which is at least the second.
+    pub(crate) fn pause_limit(&self, attempt: u32) -> Duration {
+        let doublings = attempt.saturating_sub(2).min(31);
+        self.initial.saturating_mul(1 << doublings).min(self.cap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_cap() {
+        let retry = Retry::default();
+        let millis = |attempt| retry.pause_limit(attempt).as_millis();
+        assert_eq!([millis(2), millis(3), millis(4)], [50, 100, 200]);
+        assert_eq!(retry.pause_limit(40), retry.cap);
+        assert_eq!(retry.pause_limit(u32::MAX), retry.cap);
+    }
+}

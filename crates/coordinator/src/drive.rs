@@ -1,0 +1,180 @@
+//! One step: decide what waits, send what is due, answer who waits, and set the timer.
+
+use crate::action::{Action, Append, Notice, Now};
+use crate::finished::Finished;
+use crate::open::Open;
+use crate::owner::Owner;
+use unanimo_contract::{Id, ParticipantCall};
+use unanimo_protocol::{Call, Durability, Event, Record, Settled};
+
+impl Owner {
+    /// Brings a transaction as far as it can get now.
+    pub(crate) fn drive(&mut self, now: Now, id: Id) {
+        if self.poisoned {
+            return;
+        }
+        while let Some(event) =
+            self.open.get_mut(&id).filter(|open| !open.under_way).and_then(|o| o.queue.pop_front())
+        {
+            self.decide(now, id, &event);
+        }
+        self.send_due(now, id);
+        self.reply_if_due(now, id);
+        self.end_if_finished(id);
+        let stuck_after = self.config.retry.stuck_after;
+        if let Some(open) = self.open.get_mut(&id) {
+            let wake = open.wake(stuck_after);
+            self.timers.set(id, &mut open.timer, wake);
+        }
+    }
+
+    /// One decision. Volatile records apply at once; any other makes the whole decision wait for the journal.
+    fn decide(&mut self, now: Now, id: Id, event: &Event) {
+        let Some(open) = self.open.get_mut(&id) else { return };
+        let records = open.core.decide(event, &*open);
+        let unrendered = open.unrendered.take();
+        if records.iter().any(|record| record.durability() != Durability::Volatile) {
+            open.under_way = true;
+            let begins = records.iter().any(|record| matches!(record, Record::Begun(_)));
+            let plan = begins.then(|| (open.ready.digest, open.ready.stored.clone()));
+            self.actions.push_back(Action::Append(Append { transaction: id, plan, records }));
+        } else {
+            for record in records {
+                // A volatile record always settles: anything else was sorted out above.
+                if let Ok(settled) = Settled::volatile(record) {
+                    self.apply(now, id, settled, 0);
+                }
+            }
+        }
+        for what in unrendered {
+            self.actions.push_back(Action::Notice { transaction: id, notice: Notice::Unrendered { what } });
+        }
+    }
+
+    /// Applies a settled record to the core, and notes it around the core.
+    pub(crate) fn apply(&mut self, now: Now, id: Id, record: Settled, segment: u64) {
+        self.note_applied(now, id, record.record(), segment);
+        self.with(id, |open| open.core.apply(record));
+    }
+
+    /// Sends what the state owes the world, as far as pauses and budgets allow.
+    fn send_due(&mut self, now: Now, id: Id) {
+        let Some(open) = self.open.get(&id).filter(|open| !open.under_way) else { return };
+        let due: Vec<Call> = open.core.due().collect();
+        for call in due {
+            if self.may_leave(now, id, call) {
+                let event = Event::Sending { branch: call.branch, operation: call.operation };
+                self.decide(now, id, &event);
+                self.send(now, id, call);
+            }
+        }
+    }
+
+    /// Whether a call may leave now. A retry needs its pause behind it, and a token of its service's budget; the first
+    /// call of this process needs neither, so that recovery does not wait.
+    fn may_leave(&mut self, now: Now, id: Id, call: Call) -> bool {
+        let retry = self.config.retry;
+        let Some(open) = self.open.get_mut(&id) else { return false };
+        let service = &open.ready.branches[call.branch.at()].service;
+        let side = &mut open.branches[call.branch.at()];
+        if side.sent == 0 {
+            self.budgets.note_first_call(service, now.time, &retry);
+            return true;
+        }
+        if side.holds || side.retry_at > now.time {
+            return false;
+        }
+        if !side.has_token && !self.budgets.take(service, (id, call.branch), now.time, &retry) {
+            side.holds = true;
+            self.tally.retries_held += 1;
+            return false;
+        }
+        side.has_token = false;
+        true
+    }
+
+    fn send(&mut self, now: Now, id: Id, call: Call) {
+        let Some(open) = self.open.get_mut(&id) else { return };
+        open.branches[call.branch.at()].sent += 1;
+        let call = participant_call(open, now, call);
+        self.tally.calls += 1;
+        self.tally.retries += u64::from(call.attempt > 1);
+        self.actions.push_back(Action::Call(Box::new(call)));
+    }
+
+    /// Gives tokens to the retries that wait for one, in their order.
+    pub(crate) fn serve_budgets(&mut self, now: Now) {
+        let retry = self.config.retry;
+        while let Some((service, id, branch)) = self.budgets.next_ready(now.time, &retry) {
+            let mut needed = false;
+            if let Some(open) = self.open.get_mut(&id) {
+                needed = !open.under_way && open.core.due().any(|call| call.branch == branch);
+                let side = &mut open.branches[branch.at()];
+                side.holds = false;
+                side.has_token = needed;
+            }
+            if !needed {
+                self.budgets.give_back(&service, now.time, &retry);
+            }
+            self.drive(now, id);
+        }
+    }
+
+    /// Moves a transaction that has ended to what is remembered.
+    pub(crate) fn end_if_finished(&mut self, id: Id) {
+        if !self.open.get(&id).is_some_and(|open| open.core.is_finished() && open.waiter.is_none()) {
+            return;
+        }
+        let Some(mut open) = self.open.remove(&id) else { return };
+        self.timers.set(id, &mut open.timer, None);
+        if let Some(finished) = Finished::of(&open) {
+            self.memory.insert(id, open.segment, finished);
+        }
+        self.note_recovered(&open);
+    }
+
+    pub(crate) fn note_stuck(&mut self, id: Id) {
+        let Some(open) = self.open.get_mut(&id) else { return };
+        if std::mem::replace(&mut open.stuck, true) {
+            return;
+        }
+        let silent = open.core.due().next().map(|call| call.branch);
+        let in_flight = open.core.indices().find(|branch| !open.core.has_heard(*branch));
+        let name = silent.or(in_flight).map(|branch| open.ready.branches[branch.at()].name.to_string());
+        let notice = Notice::Stuck { branch: name.unwrap_or_default() };
+        self.actions.push_back(Action::Notice { transaction: id, notice });
+    }
+
+    fn note_recovered(&mut self, open: &Open) {
+        if !open.recovered {
+            return;
+        }
+        self.tally.recovering = self.tally.recovering.saturating_sub(1);
+        if self.tally.recovering == 0 {
+            self.actions.push_back(Action::Notice { transaction: open.core.id(), notice: Notice::Recovered });
+        }
+    }
+}
+
+/// The call as it leaves: the rendered bytes, with what is known only now.
+fn participant_call(open: &Open, now: Now, call: Call) -> ParticipantCall {
+    let at = call.branch.at();
+    let ready = &open.ready.branches[at];
+    let rendered = &open.calls.0[at];
+    let first = call.operation.tells().is_none();
+    ParticipantCall {
+        transaction: open.core.id(),
+        branch: call.branch,
+        name: ready.name.clone(),
+        service: ready.service.clone(),
+        operation: call.operation,
+        attempt: call.attempt,
+        conflicts: open.branches[at].conflicts,
+        remaining: open.core.wake().filter(|_| first).map(|deadline| deadline.since(now.time)),
+        timeout: ready.timeout,
+        path: rendered.path_of(call.operation),
+        headers: open.call_headers[at].clone(),
+        body: rendered.body.clone(),
+        credentials: if first { open.credentials.clone() } else { [].into() },
+    }
+}

@@ -1,0 +1,93 @@
+//! What is remembered of transactions whose every branch has heard.
+//!
+//! As long as their segment lives: the end, for whoever comes back with a key or a status address.
+
+use crate::open::{Open, decode_answer};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use unanimo_contract::{ClientAnswer, Id, Key, Mode, State, Token, Verdict};
+use unanimo_protocol::Cause;
+
+use crate::plans::Ready;
+
+/// The end of a transaction.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) ready: Arc<Ready>,
+    pub(crate) token: Token,
+    pub(crate) key: Option<Key>,
+    pub(crate) verdict: Verdict,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) began_unix_ms: u64,
+    answer: Bytes,
+}
+
+impl Finished {
+    /// What remains of an open transaction that has ended; `None` while it has no verdict.
+    pub(crate) fn of(open: &Open) -> Option<Finished> {
+        Some(Finished {
+            ready: open.ready.clone(),
+            token: open.token,
+            key: open.key,
+            verdict: open.verdict()?,
+            cause: open.core.cause(),
+            began_unix_ms: open.began_unix_ms,
+            // A copy of its own: a slice would keep the whole segment's or request's buffer alive.
+            answer: Bytes::copy_from_slice(open.answer.as_deref().unwrap_or_default()),
+        })
+    }
+
+    /// What the client is told.
+    pub(crate) fn client_answer(&self, id: Id) -> ClientAnswer {
+        decode_answer(id, &self.answer)
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match self.verdict {
+            Verdict::Commit => State::Committed,
+            Verdict::Rollback => State::RolledBack,
+        }
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.ready.outline.mode()
+    }
+}
+
+/// All that is remembered, by id, and by the segment with which it is forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    ends: BTreeMap<Id, Finished>,
+    by_segment: BTreeMap<u64, Vec<Id>>,
+}
+
+impl Memory {
+    pub(crate) fn insert(&mut self, id: Id, segment: u64, finished: Finished) {
+        self.ends.insert(id, finished);
+        self.by_segment.entry(segment).or_default().push(id);
+    }
+
+    pub(crate) fn get(&self, id: Id) -> Option<&Finished> {
+        self.ends.get(&id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Everything after this id, in order.
+    pub(crate) fn after(&self, id: Option<Id>) -> impl Iterator<Item = (&Id, &Finished)> {
+        let from = id.map_or(Bound::Unbounded, Bound::Excluded);
+        self.ends.range((from, Bound::Unbounded))
+    }
+
+    /// Forgets what stood in segments below this one; gives back the keys that are free again.
+    pub(crate) fn forget_below(&mut self, oldest: u64) -> Vec<Key> {
+        let kept = self.by_segment.split_off(&oldest);
+        let dropped = std::mem::replace(&mut self.by_segment, kept);
+        let ids = dropped.into_values().flatten();
+        ids.filter_map(|id| self.ends.remove(&id)).filter_map(|finished| finished.key).collect()
+    }
+}

@@ -1,0 +1,178 @@
+//! One open transaction: the core's state, and what stands around it.
+
+use crate::plans::Ready;
+use crate::{Now, WaiterId};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use unanimo_contract::{Answer, Calls, ClientAnswer, Id, Key, Problem, Request, Token, Verdict};
+use unanimo_expression::Document;
+use unanimo_protocol::{Event, Time, Transaction};
+
+/// An open transaction.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) core: Transaction,
+    pub(crate) ready: Arc<Ready>,
+    pub(crate) token: Token,
+    pub(crate) key: Option<Key>,
+    pub(crate) began_unix_ms: u64,
+    /// The segment in which its `Begun` stands; 0 until that is durable.
+    pub(crate) segment: u64,
+    pub(crate) calls: Calls,
+    /// The headers of each call, shared with every attempt of it.
+    pub(crate) call_headers: Vec<Arc<[(String, String)]>>,
+    /// What `respond` may name of the request. Volatile: after a crash the answer stands in the verdict's record.
+    pub(crate) request: Request,
+    pub(crate) document: Option<Document>,
+    pub(crate) credentials: Arc<[(HeaderName, HeaderValue)]>,
+    pub(crate) branches: Vec<BranchSide>,
+    /// Invariant: while records are under way no event is decided; those that come wait here, at most
+    /// [`Open::queue_limit`].
+    pub(crate) under_way: bool,
+    pub(crate) queue: VecDeque<Event>,
+    pub(crate) waiter: Option<Waiter>,
+    /// Whether the client wants to be told the status address as soon as the beginning is durable.
+    pub(crate) respond_async: bool,
+    /// What the client is told, stored form, once a verdict stands.
+    pub(crate) answer: Option<Bytes>,
+    pub(crate) verdict_at: Option<Time>,
+    pub(crate) stuck: bool,
+    pub(crate) recovered: bool,
+    pub(crate) timer: Option<Time>,
+    /// What `respond` named and could not find: noted while rendering, which changes nothing else.
+    pub(crate) unrendered: RefCell<Vec<String>>,
+}
+
+/// What the shell's side remembers of a branch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BranchSide {
+    /// 409s to attempts after the first, for the operation that is being asked.
+    pub(crate) conflicts: u32,
+    /// Calls of the present operation that left since the start of this process.
+    pub(crate) sent: u32,
+    /// Before this the next attempt does not leave.
+    pub(crate) retry_at: Time,
+    /// Whether a token of the service's retry budget was taken for the next attempt.
+    pub(crate) has_token: bool,
+    /// Whether the branch stands in its budget's queue.
+    pub(crate) holds: bool,
+    /// The last answer to the first operation, for `respond` and `refused`.
+    pub(crate) vote: Option<Answer>,
+    /// The last answer to anything, in words.
+    pub(crate) last_answer: Option<String>,
+}
+
+/// The request that waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) id: WaiterId,
+    /// When it is told where the answer will be, if there is none yet.
+    pub(crate) answer_by: Time,
+}
+
+impl Open {
+    /// An open transaction around this core, with nothing known but its plan.
+    pub(crate) fn new(core: Transaction, ready: Arc<Ready>, key: Option<Key>) -> Open {
+        Open {
+            branches: vec![BranchSide::default(); ready.branches.len()],
+            core,
+            ready,
+            token: Token(0),
+            key,
+            began_unix_ms: 0,
+            segment: 0,
+            calls: Calls::default(),
+            call_headers: Vec::new(),
+            request: Request::default(),
+            document: None,
+            credentials: Arc::new([]),
+            under_way: false,
+            queue: VecDeque::new(),
+            waiter: None,
+            respond_async: false,
+            answer: None,
+            verdict_at: None,
+            stuck: false,
+            recovered: false,
+            timer: None,
+            unrendered: RefCell::default(),
+        }
+    }
+
+    /// The calls that are sent for this transaction, at first and at every later attempt.
+    pub(crate) fn set_calls(&mut self, calls: Calls) {
+        self.call_headers = calls.0.iter().map(|call| Arc::from(call.headers.as_slice())).collect();
+        self.calls = calls;
+    }
+
+    /// How many events may wait for a decision: one for every call, and a few that time or people bring.
+    pub(crate) fn queue_limit(&self) -> usize {
+        self.ready.branches.len() + 4
+    }
+
+    /// Lets an event wait for its turn.
+    pub(crate) fn enqueue(&mut self, event: Event) {
+        assert!(
+            self.queue.len() < self.queue_limit(),
+            "{}: more events than calls under way",
+            self.core.id()
+        );
+        self.queue.push_back(event);
+    }
+
+    /// What the client is told, once that is known: a heuristic end goes before what was promised.
+    pub(crate) fn client_answer(&self) -> Option<ClientAnswer> {
+        if let Some(branch) = self.core.heuristic() {
+            return Some(heuristic_answer(self.core.id(), &self.ready.branches[branch.at()].name));
+        }
+        self.answer.as_ref().map(|stored| decode_answer(self.core.id(), stored))
+    }
+
+    /// When this transaction must be looked at again, if nothing happens before.
+    pub(crate) fn wake(&self, stuck_after: std::time::Duration) -> Option<Time> {
+        let deadline = if self.under_way { None } else { self.core.wake().filter(|_| self.core.has_begun()) };
+        let waiter = self.waiter.map(|waiter| waiter.answer_by);
+        let stuck = self.verdict_at.filter(|_| !self.stuck).map(|at| at + stuck_after);
+        let retry = if self.under_way { None } else { self.retry_wake() };
+        [deadline, waiter, stuck, retry].into_iter().flatten().min()
+    }
+
+    fn retry_wake(&self) -> Option<Time> {
+        let due = self.core.due().map(|call| &self.branches[call.branch.at()]);
+        due.filter(|side| !side.holds).map(|side| side.retry_at).min()
+    }
+
+    /// The verdict was applied.
+    pub(crate) fn note_verdict(&mut self, now: Now, answer: Bytes) {
+        self.answer = Some(answer);
+        self.verdict_at = Some(now.time);
+        // Second-phase calls are counted anew: what the first phase met says nothing about them.
+        for side in &mut self.branches {
+            side.conflicts = 0;
+            side.sent = 0;
+            side.retry_at = now.time;
+        }
+    }
+
+    /// The verdict, once there is one.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        self.core.verdict()
+    }
+}
+
+/// The answer to a client whose transaction ended heuristically.
+pub(crate) fn heuristic_answer(id: Id, branch: &str) -> ClientAnswer {
+    let detail =
+        format!("branch {branch} ended its share against the verdict; an operator has to look at it");
+    Problem::Heuristic.answer_for(Some(id), Some(branch), &detail)
+}
+
+/// A stored answer. It was encoded by this program or one that writes the same format, and checked by the journal.
+pub(crate) fn decode_answer(id: Id, stored: &Bytes) -> ClientAnswer {
+    ClientAnswer::decode(stored.clone()).unwrap_or_else(|error| {
+        Problem::Internal.answer_for(Some(id), None, &format!("the stored answer cannot be read: {error}"))
+    })
+}

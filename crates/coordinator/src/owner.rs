@@ -1,0 +1,390 @@
+//! The owner of some shards: what may be told to it.
+//!
+//! Inputs are methods, each with the moment at which it happened. What the owner wants done is taken by
+//! [`Owner::poll_action`], until there is no more; when it wants to be woken is [`Owner::wake`].
+
+use crate::action::{Action, CallId, Entropy, Now, WaiterId};
+use crate::budget::Budgets;
+use crate::finished::Memory;
+use crate::keys::{Found, Keys, shard_of};
+use crate::open::{Open, Waiter};
+use crate::plans::{Plans, Ready};
+use crate::render;
+use crate::tally::{Tally, count};
+use crate::timers::Timers;
+use crate::{Config, replay};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use unanimo_contract::transactions::status_address;
+use unanimo_contract::{Answer, ClientAnswer, Id, Key, Problem, Reply, Severed, Shard, Submission, Token};
+use unanimo_protocol::{Event, Outcome, Record, Settled, Time, Transaction};
+
+/// Everything that one worker drives.
+///
+/// Invariant: a transaction is in `open` until its `Ended` was applied, and in `memory` from then on.
+#[derive(Debug)]
+pub struct Owner {
+    pub(crate) config: Config,
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) plans: Plans,
+    pub(crate) open: BTreeMap<Id, Open>,
+    pub(crate) memory: Memory,
+    pub(crate) keys: Keys,
+    pub(crate) timers: Timers,
+    pub(crate) budgets: Budgets,
+    pub(crate) actions: VecDeque<Action>,
+    pub(crate) tally: Tally,
+    pub(crate) replay: replay::Progress,
+    /// Whether submissions are taken.
+    pub(crate) accepting: bool,
+    /// Whether the process is about to end: waiters are told where their answers will be.
+    pub(crate) leaving: bool,
+    /// Whether the journal has failed: nothing is decided any more.
+    pub(crate) poisoned: bool,
+    counters: BTreeMap<Shard, u64>,
+    next_shard: usize,
+}
+
+/// Why records were not taken by the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwritten {
+    /// It holds as much as it may. Only a beginning is ever refused for this.
+    Full,
+    /// It will never write again.
+    Poisoned,
+}
+
+impl Owner {
+    /// An owner that knows nothing yet: replay comes first, then [`Owner::recovered`].
+    pub fn new(config: Config) -> Owner {
+        Owner {
+            rng: fastrand::Rng::with_seed(config.seed),
+            config,
+            plans: Plans::default(),
+            open: BTreeMap::new(),
+            memory: Memory::default(),
+            keys: Keys::default(),
+            timers: Timers::default(),
+            budgets: Budgets::default(),
+            actions: VecDeque::new(),
+            tally: Tally::default(),
+            replay: replay::Progress::default(),
+            accepting: false,
+            leaving: false,
+            poisoned: false,
+            counters: BTreeMap::new(),
+            next_shard: 0,
+        }
+    }
+
+    // ---- inputs ----
+
+    /// A request for a transaction. Its waiter hears exactly once.
+    pub fn submit(&mut self, now: Now, submission: Submission, entropy: Entropy, waiter: WaiterId) {
+        match self.admit(now, submission, entropy, waiter) {
+            Ok(id) => {
+                self.with(id, |open| open.enqueue(Event::Submitted));
+                self.drive(now, id);
+            }
+            Err(turned) => self.turn_away(Some(waiter), turned),
+        }
+    }
+
+    /// A participant's answer, or the end of the wait for one.
+    pub fn answered(&mut self, now: Now, call: CallId, answer: Answer) {
+        let CallId { transaction: id, branch, operation, attempt } = call;
+        let reading = answer.reading;
+        count(&mut self.tally.answers, (operation, reading.outcome));
+        let retry = self.config.retry;
+        let Some(open) = self.open.get_mut(&id).filter(|o| o.core.awaits(branch, operation, attempt)) else {
+            return;
+        };
+        let service = open.ready.branches[branch.at()].service.clone();
+        if attempt > 1 && matches!(reading.outcome, Outcome::Done | Outcome::ReadOnly) {
+            self.budgets.give_back(&service, now.time, &retry);
+        }
+        let pause = retry.pause_limit(attempt.saturating_add(1)).mul_f64(self.rng.f64());
+        let side = &mut open.branches[branch.at()];
+        side.last_answer = Some(in_words(operation.as_str(), &answer));
+        side.conflicts += u32::from(reading.conflict);
+        side.retry_at = now.time + reading.retry_after.unwrap_or(pause);
+        if operation.tells().is_none() {
+            side.vote = Some(answer);
+        }
+        open.enqueue(Event::Answered { branch, operation, attempt, outcome: reading.outcome });
+        if reading.stuck {
+            self.note_stuck(id);
+        }
+        self.drive(now, id);
+        self.serve_budgets(now);
+    }
+
+    /// Records that an [`Action::Append`] asked for are settled. `segment` is where they stand.
+    pub fn settled(&mut self, now: Now, id: Id, records: Vec<Settled>, segment: u64) {
+        if self.poisoned {
+            return;
+        }
+        let Some(open) = self.open.get_mut(&id) else { return };
+        open.under_way = false;
+        for record in records {
+            self.apply(now, id, record, segment);
+        }
+        self.drive(now, id);
+    }
+
+    /// The journal did not take an append. A beginning is turned away; anything else only fails when the journal does.
+    pub fn unwritten(&mut self, id: Id, why: Unwritten) {
+        let begins = self.open.get(&id).is_some_and(|open| !open.core.has_begun());
+        assert!(
+            begins || why == Unwritten::Poisoned,
+            "{id}: the journal refused to go on with what it had begun"
+        );
+        if begins && let Some(mut open) = self.open.remove(&id) {
+            self.timers.set(id, &mut open.timer, None);
+            if let Some(key) = &open.key {
+                self.keys.remove(key);
+            }
+            let turned = match why {
+                Unwritten::Full => {
+                    Turned::away(Problem::Overloaded, "the journal has too much to write; try again")
+                }
+                Unwritten::Poisoned => Turned::away(Problem::NotReady, "the journal has failed; try again"),
+            };
+            self.turn_away(open.waiter.map(|waiter| waiter.id), turned);
+        }
+        if why == Unwritten::Poisoned {
+            self.poison();
+        }
+    }
+
+    /// The journal has failed for good. Who waits on something durable is told where to look, once the process is
+    /// back; nobody is told a guess.
+    pub fn poison(&mut self) {
+        if std::mem::replace(&mut self.poisoned, true) {
+            return;
+        }
+        self.accepting = false;
+        for (id, open) in &mut self.open {
+            if let Some(waiter) = open.waiter.take() {
+                let durable = open.core.has_begun();
+                let reply = if durable { Ok(Reply::accepted(*id, open.token)) } else { Err(Severed) };
+                self.actions.push_back(Action::Reply { waiter: waiter.id, reply: Box::new(reply) });
+            }
+        }
+    }
+
+    /// The process is about to end: nothing new begins, and every waiter is told where its answer will be.
+    pub fn leave(&mut self, now: Now) {
+        self.accepting = false;
+        self.leaving = true;
+        let ids: Vec<Id> = self.open.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.reply_if_due(now, id));
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Now) {
+        while let Some(id) = self.timers.pop(now.time) {
+            let stuck_after = self.config.retry.stuck_after;
+            let Some(open) = self.open.get_mut(&id) else { continue };
+            open.timer = None;
+            if open.core.has_begun() && !open.under_way && open.core.wake().is_some_and(|at| at <= now.time) {
+                open.enqueue(Event::DeadlinePassed);
+            }
+            if open.verdict_at.is_some_and(|at| at + stuck_after <= now.time) {
+                self.note_stuck(id);
+            }
+            self.drive(now, id);
+        }
+        self.serve_budgets(now);
+    }
+
+    /// Segments below this one are gone: what stood in them is forgotten.
+    pub fn forget_below(&mut self, segment: u64) {
+        for key in self.memory.forget_below(segment) {
+            self.keys.remove(&key);
+        }
+    }
+
+    // ---- outputs ----
+
+    /// The next thing to do. Each must be done; records before the calls that follow from them.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Owner::tick`] should be called, if nothing happens before.
+    pub fn wake(&self) -> Option<Time> {
+        let budgets = self.budgets.wake(&self.config.retry);
+        [self.timers.wake(), budgets].into_iter().flatten().min()
+    }
+
+    /// Whether submissions are taken.
+    pub fn is_accepting(&self) -> bool {
+        self.accepting
+    }
+
+    /// How many transactions are open.
+    pub fn open_len(&self) -> usize {
+        self.open.len()
+    }
+
+    // ---- inside ----
+
+    fn admit(
+        &mut self,
+        now: Now,
+        submission: Submission,
+        entropy: Entropy,
+        waiter: WaiterId,
+    ) -> Result<Id, Turned> {
+        if !self.accepting {
+            let detail = "the gateway is starting, ending, or has lost its journal; try again";
+            return Err(Turned::away(Problem::NotReady, detail));
+        }
+        if let Some(key) = &submission.key {
+            match self.keys.find(key) {
+                Found::New => {}
+                Found::Known(id) => return Err(self.seen_before(id)),
+                Found::Reused => {
+                    return Err(Turned::away(Problem::KeyReused, "another request came with this key"));
+                }
+            }
+        }
+        if self.open.len() >= self.config.open_limit {
+            let detail = format!("{} transactions are open; try again in a moment", self.open.len());
+            return Err(Turned::away(Problem::Overloaded, &detail));
+        }
+        let ready = self.plans.get_or_make(submission.digest, &submission.plan).map_err(|error| {
+            Turned::away(Problem::Internal, &format!("the route's plan cannot be run: {error}"))
+        })?;
+        let id = self.mint(submission.key.as_ref(), entropy);
+        let rendered = render::first_wave(&ready, id, &submission.request).map_err(Turned::with)?;
+        let answer_by = now.time + Duration::from_millis(ready.plan.answer_timeout_ms);
+        let mut open = opened(now, id, ready, submission, rendered);
+        open.token = Token(entropy.token);
+        open.waiter = Some(Waiter { id: waiter, answer_by });
+        if let Some(key) = &open.key {
+            self.keys.insert(key, id);
+        }
+        self.open.insert(id, open);
+        Ok(id)
+    }
+
+    /// What a client hears whose key stands for this transaction.
+    fn seen_before(&self, id: Id) -> Turned {
+        if let Some(finished) = self.memory.get(id) {
+            return Turned::known(id, true, finished.client_answer(id));
+        }
+        let Some(open) = self.open.get(&id) else {
+            return Turned::away(Problem::Internal, "the key's transaction is not known");
+        };
+        match open.client_answer() {
+            Some(answer) => Turned::known(id, false, answer),
+            None => {
+                let detail = "the first request with this key has not been decided yet";
+                let answer = Problem::InProgress.answer_for(Some(id), None, detail);
+                let answer = answer.with_header("retry-after", "1");
+                let answer = answer.with_header("location", status_address(id, open.token));
+                Turned { problem: Some(Problem::InProgress), reply: Box::new(Reply::not_begun(answer)) }
+            }
+        }
+    }
+
+    fn mint(&mut self, key: Option<&Key>, entropy: Entropy) -> Id {
+        let shard = match key {
+            Some(key) => shard_of(key),
+            None => {
+                self.next_shard = (self.next_shard + 1) % self.config.shards.len().max(1);
+                self.config.shards.get(self.next_shard).copied().unwrap_or(Shard(0))
+            }
+        };
+        let counter = self.counters.entry(shard).or_default();
+        *counter += 1;
+        Id::new(self.config.node, shard, self.config.epoch, *counter, entropy.random)
+    }
+
+    pub(crate) fn note_applied(&mut self, now: Now, id: Id, record: &Record, segment: u64) {
+        let Some(open) = self.open.get_mut(&id) else { return };
+        let mode = open.ready.outline.mode();
+        match record {
+            Record::Begun(_) => {
+                open.segment = segment;
+                count(&mut self.tally.begun, mode);
+            }
+            Record::Concluded(concluded) => {
+                open.note_verdict(now, concluded.answer.clone());
+                count(&mut self.tally.concluded, (mode, crate::view::end_word(concluded.cause)));
+            }
+            Record::Heuristic { branch } => {
+                self.tally.heuristic += 1;
+                let branch = open.ready.branches[branch.at()].name.to_string();
+                let notice = crate::Notice::Heuristic { branch };
+                self.actions.push_back(Action::Notice { transaction: id, notice });
+            }
+            Record::Ended => count(&mut self.tally.finished, mode),
+            Record::Sent { .. } | Record::Answered { .. } | Record::Told { .. } => {}
+        }
+    }
+
+    fn turn_away(&mut self, waiter: Option<WaiterId>, turned: Turned) {
+        if let Some(problem) = turned.problem {
+            count(&mut self.tally.turned_away, problem.slug());
+        }
+        if let Some(waiter) = waiter {
+            self.actions.push_back(Action::Reply { waiter, reply: Box::new(Ok(*turned.reply)) });
+        }
+    }
+
+    pub(crate) fn with(&mut self, id: Id, change: impl FnOnce(&mut Open)) {
+        if let Some(open) = self.open.get_mut(&id) {
+            change(open);
+        }
+    }
+}
+
+/// Why a submission began nothing, and what its client hears.
+struct Turned {
+    problem: Option<Problem>,
+    reply: Box<Reply>,
+}
+
+impl Turned {
+    fn away(problem: Problem, detail: &str) -> Turned {
+        let answer = problem.answer(detail);
+        let again = matches!(problem, Problem::Overloaded | Problem::NotReady);
+        let answer = if again { answer.with_header("retry-after", "1") } else { answer };
+        Turned { problem: Some(problem), reply: Box::new(Reply::not_begun(answer)) }
+    }
+
+    fn with(answer: ClientAnswer) -> Turned {
+        let problem = if answer.status == 413 { Problem::TooLarge } else { Problem::Unrenderable };
+        Turned { problem: Some(problem), reply: Box::new(Reply::not_begun(answer)) }
+    }
+
+    /// The answer that the first request got, or would have got.
+    fn known(id: Id, finished: bool, answer: ClientAnswer) -> Turned {
+        let reply = Reply { transaction: Some(id), finished: Some(finished), answer };
+        Turned { problem: None, reply: Box::new(reply) }
+    }
+}
+
+fn opened(now: Now, id: Id, ready: Arc<Ready>, submission: Submission, rendered: render::Rendered) -> Open {
+    let Submission { request, credentials, key, respond_async, .. } = submission;
+    let core = Transaction::new(id, ready.outline.clone(), key.is_some(), now.time);
+    let mut open = Open::new(core, ready, key);
+    open.began_unix_ms = now.unix_ms;
+    open.set_calls(rendered.calls);
+    open.request = request;
+    open.document = rendered.document;
+    open.credentials = credentials;
+    open.respond_async = respond_async;
+    open
+}
+
+fn in_words(operation: &str, answer: &Answer) -> String {
+    match answer.status {
+        Some(status) => format!("{operation}: {} ({status})", answer.reading.outcome),
+        None => format!("{operation}: no answer"),
+    }
+}

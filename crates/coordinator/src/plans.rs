@@ -1,0 +1,222 @@
+//! Plans made ready to run: every expression parsed once.
+
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use unanimo_contract::plan::PlanError;
+use unanimo_contract::{BranchPlan, Digest, Plan, RefusedPlan, ResponsePlan};
+use unanimo_expression::{JsonTemplate, Reference, Template};
+use unanimo_protocol::Outline;
+
+/// A plan with its expressions parsed.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) digest: Digest,
+    /// The plan as the journal keeps it.
+    pub(crate) stored: Bytes,
+    pub(crate) outline: Outline,
+    pub(crate) branches: Vec<ReadyBranch>,
+    pub(crate) respond: Option<ReadyResponse>,
+    pub(crate) refused: Option<ReadyRefused>,
+    /// Whether any call or answer names a part of the request's body.
+    pub(crate) names_body: bool,
+}
+
+/// A branch with its expressions parsed.
+#[derive(Debug)]
+pub(crate) struct ReadyBranch {
+    pub(crate) name: Arc<str>,
+    pub(crate) service: Arc<str>,
+    pub(crate) path: Template,
+    pub(crate) paths: Vec<(String, Template)>,
+    pub(crate) headers: Vec<(String, Template)>,
+    pub(crate) body: Option<JsonTemplate>,
+    pub(crate) timeout: Duration,
+}
+
+/// An answer to the client with its expressions parsed.
+#[derive(Debug)]
+pub(crate) struct ReadyResponse {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, Template)>,
+    pub(crate) body: Option<JsonTemplate>,
+}
+
+/// What is told of a refusal.
+#[derive(Debug)]
+pub(crate) enum ReadyRefused {
+    PassOn,
+    Respond(ReadyResponse),
+}
+
+/// Why a plan cannot be run.
+#[derive(Debug)]
+pub enum InvalidPlan {
+    /// Its shape.
+    Plan(PlanError),
+    /// An expression in it.
+    Expression {
+        /// Where it stands, in words.
+        place: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+impl fmt::Display for InvalidPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InvalidPlan::Plan(error) => write!(f, "{error}"),
+            InvalidPlan::Expression { place, message } => write!(f, "{place}: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidPlan {}
+
+/// Whether an owner could run this plan: what a configuration must pass before it is served.
+pub fn check(plan: &Plan) -> Result<(), InvalidPlan> {
+    let stored = plan.encode();
+    Ready::new(Arc::new(plan.clone()), Plan::digest_of(&stored), stored).map(|_| ())
+}
+
+/// The plans that open transactions and routes need. Bounded by the plans of the configuration and the journal.
+#[derive(Debug, Default)]
+pub(crate) struct Plans {
+    ready: BTreeMap<Digest, Arc<Ready>>,
+}
+
+impl Plans {
+    /// The plan of a submission, made ready on its first use.
+    pub(crate) fn get_or_make(
+        &mut self,
+        digest: Digest,
+        plan: &Arc<Plan>,
+    ) -> Result<Arc<Ready>, InvalidPlan> {
+        if let Some(ready) = self.ready.get(&digest) {
+            return Ok(ready.clone());
+        }
+        let ready = Arc::new(Ready::new(plan.clone(), digest, plan.encode())?);
+        self.ready.insert(digest, ready.clone());
+        Ok(ready)
+    }
+
+    /// A plan from the journal.
+    pub(crate) fn insert_stored(&mut self, digest: Digest, stored: Bytes) -> Result<(), InvalidPlan> {
+        if self.ready.contains_key(&digest) {
+            return Ok(());
+        }
+        let plan = Plan::decode(&stored).map_err(InvalidPlan::Plan)?;
+        let ready = Ready::new(Arc::new(plan), digest, stored)?;
+        self.ready.insert(digest, Arc::new(ready));
+        Ok(())
+    }
+
+    /// The plan of this hash, where it is known.
+    pub(crate) fn get(&self, digest: Digest) -> Option<Arc<Ready>> {
+        self.ready.get(&digest).cloned()
+    }
+}
+
+impl Ready {
+    fn new(plan: Arc<Plan>, digest: Digest, stored: Bytes) -> Result<Ready, InvalidPlan> {
+        let outline = plan.outline().map_err(InvalidPlan::Plan)?;
+        let branches = plan.branches.iter().map(ReadyBranch::new).collect::<Result<Vec<_>, _>>()?;
+        let respond = plan.respond.as_ref().map(|r| ReadyResponse::new(r, "respond")).transpose()?;
+        let refused = match &plan.refused {
+            None => None,
+            Some(RefusedPlan::PassOn) => Some(ReadyRefused::PassOn),
+            Some(RefusedPlan::Respond(r)) => Some(ReadyRefused::Respond(ReadyResponse::new(r, "refused")?)),
+        };
+        let mut ready =
+            Ready { plan, digest, stored, outline, branches, respond, refused, names_body: false };
+        let names_body = ready.references().any(|r| matches!(r, Reference::RequestBody(_)));
+        ready.names_body = names_body;
+        Ok(ready)
+    }
+
+    /// Every reference in the plan.
+    fn references(&self) -> impl Iterator<Item = &Reference> {
+        let calls = self.branches.iter().flat_map(ReadyBranch::references);
+        let respond = self.respond.iter().flat_map(ReadyResponse::references);
+        let refused = self.refused.iter().flat_map(|refused| match refused {
+            ReadyRefused::PassOn => None,
+            ReadyRefused::Respond(response) => Some(response.references()),
+        });
+        calls.chain(respond).chain(refused.flatten())
+    }
+}
+
+impl ReadyBranch {
+    fn new(branch: &BranchPlan) -> Result<ReadyBranch, InvalidPlan> {
+        let place = |part: &str| format!("branch {}: {part}", branch.name);
+        let paths =
+            branch.paths.iter().map(|(word, path)| Ok((word.clone(), path_template(path, &place("path"))?)));
+        Ok(ReadyBranch {
+            name: Arc::from(branch.name.as_str()),
+            service: Arc::from(branch.service.as_str()),
+            path: path_template(&branch.path, &place("path"))?,
+            paths: paths.collect::<Result<_, _>>()?,
+            headers: header_templates(&branch.headers, &place("headers"))?,
+            body: branch.body.as_ref().map(|body| body_template(body, &place("body"))).transpose()?,
+            timeout: Duration::from_millis(branch.call_timeout_ms),
+        })
+    }
+
+    fn references(&self) -> impl Iterator<Item = &Reference> {
+        let paths = std::iter::once(&self.path).chain(self.paths.iter().map(|(_, path)| path));
+        let headers = self.headers.iter().map(|(_, value)| value);
+        paths
+            .chain(headers)
+            .flat_map(Template::references)
+            .chain(self.body.iter().flat_map(JsonTemplate::references))
+    }
+}
+
+impl ReadyResponse {
+    fn new(response: &ResponsePlan, place: &str) -> Result<ReadyResponse, InvalidPlan> {
+        Ok(ReadyResponse {
+            status: response.status,
+            headers: header_templates(&response.headers, &format!("{place}: headers"))?,
+            body: response
+                .body
+                .as_ref()
+                .map(|body| body_template(body, &format!("{place}: body")))
+                .transpose()?,
+        })
+    }
+
+    pub(crate) fn references(&self) -> impl Iterator<Item = &Reference> {
+        let headers = self.headers.iter().flat_map(|(_, value)| value.references());
+        headers.chain(self.body.iter().flat_map(JsonTemplate::references))
+    }
+}
+
+fn path_template(text: &str, place: &str) -> Result<Template, InvalidPlan> {
+    let checked = Template::parse(text).and_then(|template| template.check_path().map(|()| template));
+    checked.map_err(|error| invalid(place, &error))
+}
+
+fn header_templates(
+    headers: &[(String, String)],
+    place: &str,
+) -> Result<Vec<(String, Template)>, InvalidPlan> {
+    let parse =
+        |text: &str| Template::parse(text).and_then(|template| template.check_header().map(|()| template));
+    let template = |(name, text): &(String, String)| match parse(text) {
+        Ok(template) => Ok((name.clone(), template)),
+        Err(error) => Err(invalid(place, &error)),
+    };
+    headers.iter().map(template).collect()
+}
+
+fn body_template(body: &serde_json::Value, place: &str) -> Result<JsonTemplate, InvalidPlan> {
+    JsonTemplate::compile(body).map_err(|error| invalid(place, &error))
+}
+
+fn invalid(place: &str, error: &dyn fmt::Display) -> InvalidPlan {
+    InvalidPlan::Expression { place: place.to_owned(), message: error.to_string() }
+}

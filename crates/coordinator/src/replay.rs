@@ -1,0 +1,128 @@
+//! Replay: the same records, applied in the same order, and then the first `due`.
+
+use crate::action::Now;
+use crate::finished::Finished;
+use crate::open::Open;
+use crate::owner::Owner;
+use crate::plans::InvalidPlan;
+use crate::tally::Tally;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use unanimo_contract::{Calls, Digest, Id};
+use unanimo_protocol::fields::Malformed;
+use unanimo_protocol::{Begun, Event, Record, Settled, Transaction};
+
+/// What replay knows and nobody needs later.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// The rendered calls of what is open so far, as they were stored.
+    calls: BTreeMap<Id, Bytes>,
+    /// Transactions with records but no beginning: their first segment was dropped, so they must have ended.
+    headless: BTreeSet<Id>,
+}
+
+/// Why what the journal holds cannot be driven on. The start is refused: nothing is lost, and nothing guessed.
+#[derive(Debug)]
+pub enum ReplayError {
+    /// A transaction names a plan that the journal does not hold.
+    NoPlan(Id),
+    /// A stored plan cannot be run by this version.
+    Plan(InvalidPlan),
+    /// Stored calls cannot be read.
+    Calls(Id, Malformed),
+    /// Records of a transaction that neither begins nor ends in the journal.
+    Headless(Id),
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReplayError::NoPlan(id) => write!(f, "the journal holds transaction {id}, but not its plan"),
+            ReplayError::Plan(error) => write!(f, "a plan in the journal cannot be run: {error}"),
+            ReplayError::Calls(id, error) => {
+                write!(f, "the calls of transaction {id} cannot be read: {error}")
+            }
+            ReplayError::Headless(id) => {
+                write!(f, "the journal holds transaction {id}, but not its beginning")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ReplayError {}
+
+impl Owner {
+    /// A plan that stands in the journal.
+    pub fn replay_plan(&mut self, digest: Digest, stored: Bytes) -> Result<(), ReplayError> {
+        self.plans.insert_stored(digest, stored).map_err(ReplayError::Plan)
+    }
+
+    /// A record that stands in the journal, in this segment. Of one of this owner's shards, in order.
+    pub fn replay(&mut self, id: Id, record: Settled, segment: u64) -> Result<(), ReplayError> {
+        if let Record::Begun(begun) = record.record() {
+            let open = self.reopened(id, begun, segment)?;
+            self.open.insert(id, open);
+        }
+        if !self.open.contains_key(&id) {
+            match record.record() {
+                Record::Ended => self.replay.headless.remove(&id),
+                _ => self.replay.headless.insert(id),
+            };
+            return Ok(());
+        }
+        if let Record::Concluded(concluded) = record.record() {
+            // A copy of its own: a slice would keep the whole segment in memory.
+            let answer = Bytes::copy_from_slice(&concluded.answer);
+            self.with(id, |open| open.note_verdict(Now::default(), answer));
+        }
+        self.with(id, |open| open.core.apply(record));
+        if self.open.get(&id).is_some_and(|open| open.core.is_finished()) {
+            self.replay.calls.remove(&id);
+            let finished = self.open.remove(&id).and_then(|open| Some((open.segment, Finished::of(&open)?)));
+            if let Some((segment, finished)) = finished {
+                self.memory.insert(id, segment, finished);
+            }
+        }
+        Ok(())
+    }
+
+    /// Replay has ended: what has no verdict is rolled back, what has one is told on, and submissions are taken.
+    pub fn recovered(&mut self, now: Now) -> Result<(), ReplayError> {
+        let progress = std::mem::take(&mut self.replay);
+        if let Some(id) = progress.headless.first() {
+            return Err(ReplayError::Headless(*id));
+        }
+        for (id, stored) in progress.calls {
+            let calls = Calls::decode(stored).map_err(|error| ReplayError::Calls(id, error))?;
+            self.with(id, |open| open.set_calls(calls));
+        }
+        self.accepting = true;
+        let ids: Vec<Id> = self.open.keys().copied().collect();
+        self.tally = Tally { recovered: ids.len() as u64, recovering: ids.len() as u64, ..Tally::default() };
+        for id in ids {
+            self.with(id, |open| {
+                open.recovered = true;
+                open.verdict_at = open.verdict_at.map(|_| now.time);
+                open.enqueue(Event::Recovered);
+            });
+            self.drive(now, id);
+        }
+        Ok(())
+    }
+
+    fn reopened(&mut self, id: Id, begun: &Begun, segment: u64) -> Result<Open, ReplayError> {
+        let ready = self.plans.get(begun.plan).ok_or(ReplayError::NoPlan(id))?;
+        let core = Transaction::replayed(id, ready.outline.clone(), begun.key.is_some());
+        let mut open = Open::new(core, ready, begun.key);
+        open.token = begun.token;
+        open.began_unix_ms = begun.began_unix_ms;
+        open.segment = segment;
+        if let Some(key) = &begun.key {
+            self.keys.insert(key, id);
+        }
+        // A copy of its own: a slice would keep the whole segment in memory.
+        self.replay.calls.insert(id, Bytes::copy_from_slice(&begun.calls));
+        Ok(open)
+    }
+}

@@ -1,0 +1,84 @@
+//! Where expressions find their values: in the request, the transaction, and the branches' answers.
+
+use crate::open::Open;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use unanimo_contract::{Id, Request};
+use unanimo_expression::{Document, Reason, Reference, Scope, Unrenderable, Value};
+
+/// What the calls of the first wave may name: the request and the transaction's id.
+pub(crate) struct RequestScope<'a> {
+    pub(crate) id: Id,
+    pub(crate) request: &'a Request,
+    /// The body, where it is JSON and somebody names it.
+    pub(crate) document: Option<&'a Document>,
+}
+
+/// What `respond` and `refused` may name: the same, and the branches' answers.
+pub(crate) struct AnswerScope<'a> {
+    request: RequestScope<'a>,
+    answers: BTreeMap<&'a str, Option<Document>>,
+}
+
+impl Scope for RequestScope<'_> {
+    fn value(&self, reference: &Reference) -> Result<Value<'_>, Unrenderable> {
+        let fail = |reason| Unrenderable { reference: reference.clone(), reason };
+        let text = |text: &'_ str| Value::Text(Cow::Owned(text.to_owned()));
+        let named = |pairs: &[(String, String)], name: &str| {
+            pairs
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| text(value))
+                .ok_or(fail(Reason::Missing))
+        };
+        match reference {
+            Reference::RequestBody(path) => {
+                let document = self.document.ok_or(fail(Reason::NotJson))?;
+                document.get(path).map(|token| Value::Json(Cow::Borrowed(token))).map_err(fail)
+            }
+            Reference::RequestHeader(name) => named(&self.request.headers, name),
+            Reference::RequestQuery(name) => named(&self.request.query, name),
+            Reference::RequestParameter(name) => named(&self.request.parameters, name),
+            Reference::RequestMethod => Ok(text(&self.request.method)),
+            Reference::RequestPath => Ok(text(&self.request.path)),
+            Reference::TransactionId => Ok(Value::Text(Cow::Owned(self.id.to_string()))),
+            Reference::BranchResponse { .. } => Err(fail(Reason::Missing)),
+        }
+    }
+}
+
+impl<'a> AnswerScope<'a> {
+    /// The scope of an answer that names these references. Only the answers that it names are parsed.
+    pub(crate) fn new(open: &'a Open, references: impl Iterator<Item = &'a Reference>) -> AnswerScope<'a> {
+        let mut answers = BTreeMap::new();
+        for reference in references {
+            if let Reference::BranchResponse { branch, .. } = reference {
+                answers.entry(branch.as_str()).or_insert_with(|| document_of(open, branch));
+            }
+        }
+        let document = open.document.as_ref();
+        AnswerScope {
+            request: RequestScope { id: open.core.id(), request: &open.request, document },
+            answers,
+        }
+    }
+}
+
+impl Scope for AnswerScope<'_> {
+    fn value(&self, reference: &Reference) -> Result<Value<'_>, Unrenderable> {
+        let Reference::BranchResponse { branch, path } = reference else {
+            return self.request.value(reference);
+        };
+        let fail = |reason| Unrenderable { reference: reference.clone(), reason };
+        let document =
+            self.answers.get(branch.as_str()).and_then(Option::as_ref).ok_or(fail(Reason::NotJson))?;
+        document.get(path).map(|token| Value::Json(Cow::Borrowed(token))).map_err(fail)
+    }
+}
+
+/// The answer of a branch to its first operation, where it is JSON.
+fn document_of(open: &Open, branch: &str) -> Option<Document> {
+    let at = open.ready.branches.iter().position(|ready| &*ready.name == branch)?;
+    let body = open.branches[at].vote.as_ref()?.body.clone()?;
+    Document::parse(body).ok()
+}

@@ -1,0 +1,68 @@
+//! Counts, kept from the start: plain numbers that the shell may read at any time.
+
+use std::collections::BTreeMap;
+use unanimo_contract::{Mode, Operation, Outcome, State};
+
+/// What an owner has done, and what it holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Transactions that became durable, by mode.
+    pub begun: BTreeMap<Mode, u64>,
+    /// Verdicts, by mode and in the words `committed`, `refused`, `deadline`, `interrupted`.
+    pub concluded: BTreeMap<(Mode, &'static str), u64>,
+    /// Transactions of which every branch has acknowledged the verdict, by mode.
+    pub finished: BTreeMap<Mode, u64>,
+    /// Branches that ended against the verdict.
+    pub heuristic: u64,
+    /// Submissions that began nothing, by the problem's name.
+    pub turned_away: BTreeMap<&'static str, u64>,
+    /// Answers of participants, by operation and outcome.
+    pub answers: BTreeMap<(Operation, Outcome), u64>,
+    /// Calls that left.
+    pub calls: u64,
+    /// Those of them that were not a first attempt.
+    pub retries: u64,
+    /// Retries that had to wait for a token of their service's budget.
+    pub retries_held: u64,
+    /// Open transactions now, by state.
+    pub open: BTreeMap<State, u64>,
+    /// Stuck transactions now.
+    pub stuck: u64,
+    /// Finished transactions that are remembered now.
+    pub remembered: u64,
+    /// Transactions that replay found open.
+    pub recovered: u64,
+    /// Those of them that have not ended yet.
+    pub recovering: u64,
+}
+
+impl Tally {
+    /// Adds another owner's counts.
+    pub fn add(&mut self, other: &Tally) {
+        sum(&mut self.begun, &other.begun);
+        sum(&mut self.concluded, &other.concluded);
+        sum(&mut self.finished, &other.finished);
+        sum(&mut self.turned_away, &other.turned_away);
+        sum(&mut self.answers, &other.answers);
+        sum(&mut self.open, &other.open);
+        self.heuristic += other.heuristic;
+        self.calls += other.calls;
+        self.retries += other.retries;
+        self.retries_held += other.retries_held;
+        self.stuck += other.stuck;
+        self.remembered += other.remembered;
+        self.recovered += other.recovered;
+        self.recovering += other.recovering;
+    }
+}
+
+fn sum<K: Ord + Copy>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
+    for (key, count) in from {
+        *into.entry(*key).or_default() += count;
+    }
+}
+
+/// Counts one more.
+pub(crate) fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
+    *counts.entry(key).or_default() += 1;
+}
