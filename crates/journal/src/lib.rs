@@ -1,1 +1,41 @@
 //! Durable facts: append, sync, replay.
+//!
+//! **Owns**: the stored format (`docs/journal-format.md` has every byte), the batches in which records reach the
+//! disk, the watermark that settles forced records, the lock that gives a directory one owner, and the decision
+//! whether an unreadable place is a torn tail or damage.
+//!
+//! **Never**: awaits, calls anybody but its listener, looks inside plans, calls and answers, retries a sync that
+//! failed, or writes over a tail that it has cut.
+//!
+//! **Read next**: [`Journal`] for what callers do, [`batcher`] for what is decided, `committer` for how it is
+//! carried out, `replay` for how it comes back.
+
+mod appended;
+pub mod batcher;
+mod clock;
+mod codec;
+mod committer;
+mod config;
+mod counters;
+pub mod disk;
+mod error;
+mod journal;
+mod layout;
+mod ledger;
+mod manifest;
+mod pacing;
+mod replay;
+mod segments;
+mod tail;
+
+pub use appended::{Append, Appended, Position, SegmentNumber, Watermark};
+pub use clock::Now;
+pub use codec::Entry;
+pub use committer::{Committer, Committing, Progress, Turn};
+pub use config::{Config, Misconfigured, Retention};
+pub use counters::{Counters, Histogram};
+pub use disk::Disk;
+pub use disk::files::Files;
+pub use error::{AppendError, Error, Poison};
+pub use journal::Journal;
+pub use replay::{Recovery, Replayed, Report, Torn, open};

@@ -1,0 +1,156 @@
+//! The files of a journal that is being written: carries out what the batcher decides.
+
+use crate::disk::{Disk, File};
+use crate::layout::{SECTOR, SegmentHeader};
+use crate::manifest::Manifest;
+use crate::{Error, Position, SegmentNumber};
+use std::io;
+use std::path::PathBuf;
+
+/// The next segment, until it has its header and its name.
+pub(crate) const NEXT: &str = "next.segment";
+
+/// Zeros are written in pieces of so many bytes.
+const ZEROS: usize = 256 * 1024;
+
+/// The name of a segment's file.
+pub(crate) fn file_name(number: SegmentNumber) -> String {
+    format!("{:010}.journal", number.0)
+}
+
+/// The segment of a file's name; `None` for a file that is something else.
+pub(crate) fn number_of(name: &str) -> Option<SegmentNumber> {
+    let number = SegmentNumber(name.strip_suffix(".journal")?.parse().ok()?);
+    (file_name(number) == name).then_some(number)
+}
+
+/// The open files.
+pub(crate) struct Segments<D: Disk> {
+    disk: D,
+    directory: PathBuf,
+    size: u64,
+    manifest: Manifest,
+    /// Where batches go. `None` until the first segment is opened.
+    current: Option<Current<D::File>>,
+    /// The next segment with so many zeros in it, durable.
+    next: Option<(D::File, u64)>,
+    zeros: Vec<u8>,
+}
+
+struct Current<F> {
+    file: F,
+    number: SegmentNumber,
+    salt: u64,
+}
+
+/// A batch's place and the header that seals it come from the segment that is open.
+impl<D: Disk> Segments<D> {
+    pub(crate) fn new(disk: D, directory: PathBuf, size: u64, manifest: Manifest) -> Segments<D> {
+        Segments { disk, directory, size, manifest, current: None, next: None, zeros: Vec::new() }
+    }
+
+    /// Writes zeros into the next segment until it has `up_to`, and syncs them.
+    pub(crate) fn prepare(&mut self, up_to: u64) -> Result<(), Error> {
+        let result = self.write_zeros(up_to.min(self.size));
+        result.map_err(|source| self.failed("allocate", NEXT, source))
+    }
+
+    fn write_zeros(&mut self, up_to: u64) -> io::Result<()> {
+        if self.zeros.is_empty() {
+            self.zeros = vec![0; ZEROS];
+        }
+        let (file, written) = match &mut self.next {
+            Some(next) => (&mut next.0, &mut next.1),
+            None => {
+                let next = self.next.insert((self.disk.create(NEXT)?, 0));
+                (&mut next.0, &mut next.1)
+            }
+        };
+        let from = *written;
+        while *written < up_to {
+            let piece = (up_to - *written).min(ZEROS as u64);
+            file.write_at(*written, &self.zeros[..piece as usize])?;
+            *written += piece;
+        }
+        if *written > from { file.sync_data() } else { Ok(()) }
+    }
+
+    /// Opens the next segment: its zeros, its header, its name, each durable before what follows.
+    pub(crate) fn open_next(
+        &mut self,
+        number: SegmentNumber,
+        after: Position,
+        unix: u64,
+    ) -> Result<(), Error> {
+        self.prepare(self.size)?;
+        let name = file_name(number);
+        let opened = self.name_next(number, &name, after, unix);
+        opened.map_err(|source| self.failed("open", &name, source))
+    }
+
+    fn name_next(&mut self, number: SegmentNumber, name: &str, after: Position, unix: u64) -> io::Result<()> {
+        let Some((mut file, _)) = self.next.take() else {
+            return Err(io::Error::other("it was not allocated"));
+        };
+        let salt = self.disk.entropy()?;
+        let header = SegmentHeader {
+            node: self.manifest.node,
+            number,
+            size: self.size,
+            epoch: self.manifest.epoch,
+            salt,
+            resumes_after: after,
+            created_unix: unix,
+        };
+        file.write_at(0, &header.encode())?;
+        file.sync_data()?;
+        self.disk.rename(NEXT, name)?;
+        self.disk.sync_directory()?;
+        self.current = Some(Current { file, number, salt });
+        Ok(())
+    }
+
+    /// Writes a sealed batch where it belongs, and syncs it.
+    pub(crate) fn write(&mut self, offset: u64, batch: &[u8]) -> Result<(), Error> {
+        let Some(current) = &mut self.current else {
+            return Err(self.failed("write", NEXT, io::Error::other("no segment is open")));
+        };
+        let written = current.file.write_at(offset, batch).map_err(|e| ("write", e));
+        let synced = written.and_then(|()| current.file.sync_data().map_err(|e| ("sync", e)));
+        let name = file_name(current.number);
+        synced.map_err(|(doing, source)| self.failed(doing, &name, source))
+    }
+
+    /// The salt of the segment that is open.
+    pub(crate) fn salt(&self) -> u64 {
+        self.current.as_ref().map_or(0, |current| current.salt)
+    }
+
+    /// Gives up every segment before `oldest`: in the manifest first, then the files.
+    pub(crate) fn drop_before(&mut self, oldest: SegmentNumber, durable: Position) -> Result<(), Error> {
+        let from = self.manifest.oldest;
+        self.manifest.oldest = oldest;
+        self.remember(durable)?;
+        for number in from.0..oldest.0 {
+            let name = file_name(SegmentNumber(number));
+            self.disk.remove(&name).map_err(|source| self.failed("remove", &name, source))?;
+        }
+        Ok(())
+    }
+
+    /// Writes into the manifest that everything up to `durable` is.
+    pub(crate) fn remember(&mut self, durable: Position) -> Result<(), Error> {
+        self.manifest.durable = durable;
+        if let Some(current) = &self.current {
+            self.manifest.newest = current.number;
+        }
+        self.manifest.write(&self.disk).map_err(|source| self.failed("replace", "manifest", source))
+    }
+
+    fn failed(&self, doing: &'static str, name: &str, source: io::Error) -> Error {
+        Error::Io { doing, path: self.directory.join(name), source }
+    }
+}
+
+/// The first batch's place.
+pub(crate) const FIRST_BATCH: u64 = SECTOR as u64;
