@@ -1,0 +1,142 @@
+//! Participants that speak HTTP/1.1: one POST for each operation.
+
+use crate::Participant;
+use bytes::{Bytes, BytesMut};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http_body_util::BodyExt;
+use std::fmt::Write;
+use std::time::Duration;
+use unanimo_contract::plan::ANSWER_LIMIT;
+use unanimo_contract::{Answer, Asked, Outcome, ParticipantCall, Reading, headers, outcome};
+use unanimo_upstream::{Body, Upstream};
+
+const TRANSACTION: HeaderName = HeaderName::from_static(headers::TRANSACTION);
+const BRANCH: HeaderName = HeaderName::from_static(headers::BRANCH);
+const OPERATION: HeaderName = HeaderName::from_static(headers::OPERATION);
+const DEADLINE_MS: HeaderName = HeaderName::from_static(headers::DEADLINE_MS);
+const ATTEMPT: HeaderName = HeaderName::from_static(headers::ATTEMPT);
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// One worker's participants over HTTP.
+#[derive(Clone)]
+pub struct Http {
+    upstream: Upstream,
+}
+
+/// Why a call never became a request: the same at every attempt, until somebody changes the configuration.
+struct Unsendable;
+
+impl Http {
+    /// Participants behind these services.
+    pub fn new(upstream: Upstream) -> Http {
+        Http { upstream }
+    }
+
+    async fn exchange(&self, call: &ParticipantCall) -> Answer {
+        let services = self.upstream.services();
+        let Some(service) = services.id(&call.service) else { return unsendable() };
+        let credential = services.credential(service).header();
+        let Ok(request) = request(call, credential) else { return unsendable() };
+        match self.upstream.send(service, request).await {
+            Ok(response) => answer(call, response).await,
+            Err(_) => nothing(),
+        }
+    }
+}
+
+impl Participant for Http {
+    async fn call(&self, call: &ParticipantCall) -> Answer {
+        let timeout = call.remaining.map_or(call.timeout, |remaining| remaining.min(call.timeout));
+        // Past its deadline a call still gets a moment: the transaction's own timer decides, not this one.
+        let timeout = timeout.max(Duration::from_millis(1));
+        tokio::time::timeout(timeout, self.exchange(call)).await.unwrap_or_else(|_| nothing())
+    }
+}
+
+/// Nothing came back, or not in time.
+fn nothing() -> Answer {
+    Answer { reading: Reading::of(Outcome::Unknown), status: None, content_type: None, body: None }
+}
+
+/// The service or the call cannot be expressed: a person has to look at the configuration.
+fn unsendable() -> Answer {
+    Answer { reading: Reading { stuck: true, ..Reading::of(Outcome::Unknown) }, ..nothing() }
+}
+
+fn request(call: &ParticipantCall, credential: Option<&HeaderValue>) -> Result<Request<Body>, Unsendable> {
+    let mut map = HeaderMap::with_capacity(10 + call.headers.len() + call.credentials.len());
+    if !call.body.is_empty() {
+        map.insert(CONTENT_TYPE, JSON);
+    }
+    for (name, value) in call.headers.iter() {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Unsendable)?;
+        map.append(name, HeaderValue::from_str(value).map_err(|_| Unsendable)?);
+    }
+    if let Some(credential) = credential {
+        map.insert(AUTHORIZATION, credential.clone());
+    }
+    // On a first operation the client's own identity, where the route lets it travel, goes before the service's.
+    for (name, value) in call.credentials.iter() {
+        map.insert(name.clone(), value.clone());
+    }
+    insert_ours(&mut map, call)?;
+    let uri: Uri = call.path.parse().map_err(|_| Unsendable)?;
+    let body = if call.body.is_empty() { Body::Empty } else { Body::Full(call.body.clone()) };
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = map;
+    Ok(request)
+}
+
+/// The headers that are ours: they replace whatever the route's own headers say.
+fn insert_ours(map: &mut HeaderMap, call: &ParticipantCall) -> Result<(), Unsendable> {
+    let mut text = String::with_capacity(64);
+    // Writing to a string cannot fail.
+    let _ = write!(text, "{}/{}/{}", call.transaction, call.name, call.operation);
+    let id = text.split('/').next().unwrap_or_default();
+    map.insert(TRANSACTION, HeaderValue::from_str(id).map_err(|_| Unsendable)?);
+    map.insert(BRANCH, HeaderValue::from_str(&call.name).map_err(|_| Unsendable)?);
+    map.insert(OPERATION, HeaderValue::from_static(call.operation.as_str()));
+    map.insert(ATTEMPT, HeaderValue::from(call.attempt));
+    if let Some(remaining) = call.remaining {
+        map.insert(DEADLINE_MS, HeaderValue::from(u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX)));
+    }
+    map.insert(IDEMPOTENCY_KEY, HeaderValue::try_from(text).map_err(|_| Unsendable)?);
+    Ok(())
+}
+
+async fn answer(call: &ParticipantCall, response: Response<unanimo_upstream::Answer>) -> Answer {
+    let (head, body) = response.into_parts();
+    let text = |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let asked = Asked { operation: call.operation, attempt: call.attempt, conflicts: call.conflicts };
+    // An outcome header that is not even text is garbage, not absence.
+    let word = head.headers.get(headers::OUTCOME).map(|value| value.to_str().unwrap_or("unreadable"));
+    let reading = outcome::read(asked, head.status.as_u16(), word, text(&RETRY_AFTER));
+    let content_type = text(&CONTENT_TYPE).map(str::to_owned);
+    match read(body).await {
+        Ok(body) => Answer { reading, status: Some(head.status.as_u16()), content_type, body },
+        Err(_) => nothing(),
+    }
+}
+
+/// The whole body; nothing where it is longer than anybody needs. A body that breaks off makes the answer unknown.
+async fn read(mut body: unanimo_upstream::Answer) -> Result<Option<Bytes>, unanimo_upstream::Error> {
+    let mut whole = Bytes::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if whole.len() + data.len() > ANSWER_LIMIT {
+            return Ok(None);
+        }
+        whole = if whole.is_empty() { data } else { append(whole, &data) };
+    }
+    Ok(Some(whole))
+}
+
+fn append(whole: Bytes, data: &[u8]) -> Bytes {
+    let mut whole = whole.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    whole.extend_from_slice(data);
+    whole.freeze()
+}
