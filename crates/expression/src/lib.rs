@@ -1,12 +1,12 @@
 //! Values from requests and answers, rendered into bodies, paths and headers.
 //!
-//! *Owns* the syntax of `${…}`: what a path may name, how JSON is copied digit for digit, how text is made
+//! **Owns** the syntax of `${…}`: what a path may name, how JSON is copied digit for digit, how text is made
 //! safe for a header or a URL; and a JSON document from which members are copied without being parsed.
 //!
-//! *Never* reads a clock, a file or a socket, never turns a number into a float, and never decides what a
+//! **Never** reads a clock, a file or a socket, never turns a number into a float, and never decides what a
 //! missing value means to a transaction: it says which one is missing, and the caller decides.
 //!
-//! *Read next* [`Reference`] for what can be named, [`Template`] and [`JsonTemplate`] for what is rendered,
+//! **Read next** [`Reference`] for what can be named, [`Template`] and [`JsonTemplate`] for what is rendered,
 //! then [`Scope`], which the caller implements.
 
 mod document;

@@ -1,1 +1,34 @@
 //! Reach a service by name: resolve, balance, pool.
+//!
+//! **Owns** the connections to services: each worker has its own, and no lock stands between a request and
+//! an idle one. It knows whether a request that failed can have been acted upon.
+//!
+//! **Never** sends a request a second time unless the first time not one byte of it left; never follows a
+//! redirect, and never judges an answer: what a status means is for the caller to say.
+//!
+//! **Read next** [`Upstream::send`], then `rotation.rs` for which endpoint, `pool.rs` for which connection.
+
+mod answer;
+mod aside;
+mod body;
+mod clock;
+mod config;
+mod connect;
+mod connection;
+mod credential;
+mod error;
+mod framing;
+mod pool;
+mod rotation;
+mod services;
+mod stats;
+mod upstream;
+
+pub use answer::Answer;
+pub use body::Body;
+pub use config::{Config, Invalid, ServiceConfig};
+pub use credential::{Credential, InvalidToken, Token};
+pub use error::{Error, Kind, Sent};
+pub use services::{ServiceId, Services};
+pub use stats::Stats;
+pub use upstream::Upstream;

@@ -1,0 +1,62 @@
+//! What a service answers.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::pool::Lease;
+use crate::{Error, Kind};
+
+/// The body of an answer. When it has been read to its end the connection serves other requests; when it is
+/// dropped before, the connection is closed.
+pub struct Answer {
+    incoming: Incoming,
+    /// None once it has been read to its end.
+    lease: Option<Lease>,
+}
+
+impl Answer {
+    pub(crate) fn new(incoming: Incoming, lease: Lease) -> Self {
+        let mut answer = Self { incoming, lease: Some(lease) };
+        if answer.incoming.is_end_stream() {
+            answer.give_back();
+        }
+        answer
+    }
+
+    fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let answer = self.get_mut();
+        let frame = ready!(Pin::new(&mut answer.incoming).poll_frame(cx));
+        if frame.is_none() || answer.incoming.is_end_stream() && matches!(frame, Some(Ok(_))) {
+            answer.give_back();
+        }
+        Poll::Ready(frame.map(|frame| {
+            frame.map_err(|error| {
+                let endpoint = answer.lease.take().map(|lease| lease.endpoint().clone());
+                Error::new(Kind::Broken, endpoint).because(error)
+            })
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,179 @@
+//! The open connections of one worker to one endpoint.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::HOST;
+use http::{Request, Response};
+
+use crate::aside::Aside;
+use crate::connection::{Connection, Delivery};
+use crate::services::{Endpoint, Limits};
+use crate::stats::Counters;
+use crate::{Answer, Body, Error, Kind, clock, connect};
+
+/// The open connections of one worker to one endpoint.
+///
+/// Invariant: `leased` + `idle.len()` ≤ `limits.connections`, where a connection that is being made is leased.
+pub(crate) struct Pool {
+    endpoint: Endpoint,
+    limits: Limits,
+    /// In the order in which they were given back.
+    idle: RefCell<Vec<Idle>>,
+    leased: Cell<usize>,
+    aside: Cell<Aside>,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+impl Pool {
+    pub(crate) fn new(endpoint: Endpoint, limits: Limits) -> Rc<Self> {
+        let (idle, leased, aside) = (RefCell::default(), Cell::default(), Cell::default());
+        Rc::new(Self { endpoint, limits, idle, leased, aside })
+    }
+
+    pub(crate) fn is_aside(&self, now: Instant) -> bool {
+        self.aside.get().is_aside(now)
+    }
+
+    /// An idle connection: the one that was used last, so that in quiet times the others grow old.
+    pub(crate) fn take_idle(self: &Rc<Self>, now: Instant) -> Option<Lease> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(Idle { connection, since }) = idle.pop() {
+            if now.saturating_duration_since(since) >= self.limits.idle_timeout {
+                // Those below it are older still.
+                idle.clear();
+                return None;
+            }
+            if connection.is_ready() {
+                return Some(Lease { connection, slot: Slot::new(self) });
+            }
+        }
+        None
+    }
+
+    /// A new connection.
+    pub(crate) async fn open(self: &Rc<Self>, counters: &Counters) -> Result<Lease, Error> {
+        let slot = self.free_slot()?;
+        self.note(|aside| aside.tried(clock::now() + self.limits.connect_timeout));
+        match self.connect().await {
+            Ok(connection) => {
+                counters.connects.count();
+                self.note(Aside::succeeded);
+                Ok(Lease { connection, slot })
+            }
+            Err(error) => {
+                counters.connect_failures.count();
+                self.note(|aside| aside.failed(clock::now()));
+                Err(error)
+            }
+        }
+    }
+
+    fn free_slot(self: &Rc<Self>) -> Result<Slot, Error> {
+        let mut idle = self.idle.borrow_mut();
+        if self.leased.get() + idle.len() >= self.limits.connections {
+            if idle.is_empty() {
+                return Err(Error::new(Kind::Overloaded, self.endpoint.address.clone()));
+            }
+            // The oldest one gives way.
+            idle.remove(0);
+        }
+        Ok(Slot::new(self))
+    }
+
+    async fn connect(&self) -> Result<Connection, Error> {
+        let address = &self.endpoint.address;
+        let stream = connect::connect(address, self.limits.connect_timeout).await?;
+        let connection = Connection::new(stream).await;
+        connection.map_err(|error| Error::new(Kind::Connect, address.clone()).because(error))
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Aside)) {
+        let mut aside = self.aside.get();
+        change(&mut aside);
+        self.aside.set(aside);
+    }
+
+    fn keep(&self, connection: Connection) {
+        // It is not ready when the service closes it, or has answered before it had all of the request.
+        if !connection.is_ready() {
+            return;
+        }
+        let since = clock::now();
+        let mut idle = self.idle.borrow_mut();
+        let is_old = |idle: &&Idle| since.saturating_duration_since(idle.since) >= self.limits.idle_timeout;
+        let old = idle.iter().take_while(is_old).count();
+        idle.drain(..old);
+        if idle.len() < self.limits.idle_connections {
+            idle.push(Idle { connection, since });
+        }
+    }
+}
+
+/// A connection in use. Dropping it closes it.
+pub(crate) struct Lease {
+    connection: Connection,
+    slot: Slot,
+}
+
+/// What became of a request that was to be sent.
+pub(crate) enum Attempt {
+    Answered(Response<Answer>),
+    /// The request came back untouched, because the connection was closed.
+    Unsent(Request<Body>, Error),
+}
+
+impl Lease {
+    /// Sends the request, with the endpoint as its host unless it names another.
+    pub(crate) async fn send(
+        mut self,
+        mut request: Request<Body>,
+        names_host: bool,
+    ) -> Result<Attempt, Error> {
+        if !names_host {
+            request.headers_mut().insert(HOST, self.slot.pool.endpoint.host.clone());
+        }
+        let broken = |error| Error::new(Kind::Broken, self.slot.pool.endpoint.address.clone()).because(error);
+        match self.connection.send(request).await {
+            Delivery::Answered(answer) => {
+                Ok(Attempt::Answered(answer.map(|incoming| Answer::new(incoming, self))))
+            }
+            Delivery::Unsent(request, error) => Ok(Attempt::Unsent(request, broken(error).unsent())),
+            Delivery::Lost(error) => Err(broken(error)),
+        }
+    }
+
+    /// The answer was read to its end: the next request may use the connection.
+    pub(crate) fn give_back(self) {
+        let Lease { connection, slot } = self;
+        slot.pool.keep(connection);
+    }
+
+    pub(crate) fn endpoint(&self) -> &Arc<str> {
+        &self.slot.pool.endpoint.address
+    }
+}
+
+/// The right to one connection in use.
+struct Slot {
+    pool: Rc<Pool>,
+}
+
+impl Slot {
+    fn new(pool: &Rc<Pool>) -> Self {
+        pool.leased.set(pool.leased.get() + 1);
+        Self { pool: pool.clone() }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.pool.leased.set(self.pool.leased.get() - 1);
+    }
+}

@@ -1,0 +1,118 @@
+//! All services as configured: shared by the workers, and never changed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::stats::Counters;
+use crate::{Config, Credential, Invalid, ServiceConfig, Stats};
+
+/// All services as configured. A new configuration makes new ones.
+#[derive(Debug)]
+pub struct Services {
+    ids: BTreeMap<Arc<str>, ServiceId>,
+    services: Box<[Service]>,
+    /// What each worker counts, for each service.
+    counters: Mutex<Vec<Arc<[Counters]>>>,
+}
+
+/// A service, among those of one [`Services`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId(u32);
+
+#[derive(Debug)]
+pub(crate) struct Service {
+    name: Arc<str>,
+    pub(crate) endpoints: Box<[Endpoint]>,
+    credential: Credential,
+    pub(crate) limits: Limits,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    /// `host:port`
+    pub(crate) address: Arc<str>,
+    /// The same as the value of a `Host` header.
+    pub(crate) host: HeaderValue,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) connect_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) idle_connections: usize,
+    pub(crate) connections: usize,
+}
+
+impl Services {
+    /// Checks the configuration, and takes it; the error names all that is wrong.
+    pub fn new(config: Config) -> Result<Self, Vec<Invalid>> {
+        config.validate()?;
+        let services = config.services.into_iter().map(|(name, service)| Service::new(name, service));
+        let services = services.collect::<Result<Box<[_]>, _>>().map_err(|invalid| vec![invalid])?;
+        let ids =
+            (0..).map(ServiceId).zip(&services).map(|(id, service)| (service.name.clone(), id)).collect();
+        Ok(Self { ids, services, counters: Mutex::default() })
+    }
+
+    /// The service with this name.
+    pub fn id(&self, name: &str) -> Option<ServiceId> {
+        self.ids.get(name).copied()
+    }
+
+    /// The service's name. The id must be one of ours, here and below.
+    pub fn name(&self, id: ServiceId) -> &str {
+        &self.service(id).name
+    }
+
+    /// What to show the service when nobody else's credential may be shown.
+    pub fn credential(&self, id: ServiceId) -> &Credential {
+        &self.service(id).credential
+    }
+
+    /// What all workers have counted for the service. It takes a lock that no request takes.
+    pub fn stats(&self, id: ServiceId) -> Stats {
+        let workers = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.iter().fold(Stats::default(), |sum, counters| sum + counters[id.index()].read())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter()
+    }
+
+    /// New counters, one for each service, for one worker to count with.
+    pub(crate) fn register_worker(&self) -> Arc<[Counters]> {
+        let counters: Arc<[Counters]> = self.services.iter().map(|_| Counters::default()).collect();
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner).push(counters.clone());
+        counters
+    }
+
+    fn service(&self, id: ServiceId) -> &Service {
+        &self.services[id.index()]
+    }
+}
+
+impl ServiceId {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Service {
+    fn new(name: String, config: ServiceConfig) -> Result<Self, Invalid> {
+        let endpoint = |address: String| match HeaderValue::try_from(&address) {
+            Ok(host) => Ok(Endpoint { address: address.into(), host }),
+            Err(error) => Err(Invalid { service: name.clone(), message: format!("`{address}`: {error}") }),
+        };
+        let endpoints = config.endpoints.into_iter().map(endpoint).collect::<Result<_, _>>()?;
+        let limits = Limits {
+            connect_timeout: config.connect_timeout,
+            idle_timeout: config.idle_timeout,
+            idle_connections: config.idle_connections,
+            connections: config.connections,
+        };
+        Ok(Self { name: name.into(), endpoints, credential: config.credential, limits })
+    }
+}

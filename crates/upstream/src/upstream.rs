@@ -1,0 +1,71 @@
+//! One worker's way to all services.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::HOST;
+use http::{Request, Response};
+
+use crate::pool::Attempt;
+use crate::rotation::{Rotation, Wanted};
+use crate::stats::Counters;
+use crate::{Answer, Body, Error, ServiceId, Services, framing};
+
+/// One worker's way to all services. It stays on its thread, in a `LocalSet`; clones share their connections.
+#[derive(Clone)]
+pub struct Upstream {
+    worker: Rc<Worker>,
+}
+
+struct Worker {
+    services: Arc<Services>,
+    /// For each service.
+    rotations: Box<[Rotation]>,
+    counters: Arc<[Counters]>,
+}
+
+impl Upstream {
+    /// Connects to nothing yet.
+    pub fn new(services: Arc<Services>) -> Self {
+        let rotations = services.iter().map(Rotation::new).collect();
+        let counters = services.register_worker();
+        Self { worker: Rc::new(Worker { services, rotations, counters }) }
+    }
+
+    /// The services it was made for: ids come from there.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.worker.services
+    }
+
+    /// Sends the request to one of the service's endpoints, and returns as soon as the answer's head is there.
+    ///
+    /// The request has a path as its URI. Without a `Host` it gets the endpoint as its host. The headers that
+    /// say how long the body is are replaced where they disagree with it. There is no time limit but that for
+    /// connecting: dropping the future, or the answer's body before its end, closes the connection.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a `LocalSet`, and with an id of other services than these.
+    pub async fn send(
+        &self,
+        service: ServiceId,
+        mut request: Request<Body>,
+    ) -> Result<Response<Answer>, Error> {
+        let rotation = &self.worker.rotations[service.index()];
+        let counters = &self.worker.counters[service.index()];
+        counters.requests.count();
+        let names_host = request.headers().contains_key(HOST);
+        framing::frame(&mut request);
+        let lease = rotation.lease(Wanted::Any, counters).await?;
+        let request = match lease.send(request, names_host).await? {
+            Attempt::Answered(answer) => return Ok(answer),
+            // The service had closed the connection while it was idle. Once more, and then no more.
+            Attempt::Unsent(request, _) => request,
+        };
+        let lease = rotation.lease(Wanted::New, counters).await?;
+        match lease.send(request, names_host).await? {
+            Attempt::Answered(answer) => Ok(answer),
+            Attempt::Unsent(_, error) => Err(error),
+        }
+    }
+}

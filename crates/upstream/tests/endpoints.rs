@@ -1,0 +1,137 @@
+//! How requests are spread over the endpoints of a service.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use common::{One, Server, get, listen, one, run, service, text, until};
+use http_body_util::BodyExt;
+use socket2::{Domain, Socket, Type};
+use tokio::sync::Semaphore;
+use unanimo_upstream::{Kind, Sent, ServiceConfig};
+
+/// A service that answers with its own address.
+fn named() -> Server {
+    let listener = listen();
+    let name = listener.local_addr().unwrap().to_string();
+    Server::start(listener, move |_| std::future::ready(text(name.clone())))
+}
+
+async fn count(one: &One, requests: usize) -> BTreeMap<Bytes, usize> {
+    let mut answered = BTreeMap::new();
+    for _ in 0..requests {
+        *answered.entry(one.get("/").await.unwrap()).or_default() += 1;
+    }
+    answered
+}
+
+fn name(address: SocketAddr) -> Bytes {
+    address.to_string().into()
+}
+
+/// An address that belongs to us, and where nobody listens.
+fn silent() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+#[test]
+fn every_endpoint_has_its_turn() {
+    run(async {
+        let servers = [named(), named(), named()];
+        let addresses = servers.each_ref().map(|server| server.address);
+        let one = one(service(&addresses));
+        let expected = addresses.map(|address| (name(address), 100)).into();
+        assert_eq!(count(&one, 300).await, expected);
+        assert!(servers.iter().all(|server| server.accepted() == 1));
+    });
+}
+
+#[test]
+fn an_endpoint_that_is_down_is_left_alone_and_comes_back() {
+    run(async {
+        let (socket, down) = silent();
+        let (a, b) = (named(), named());
+        let one = one(service(&[a.address, down, b.address]));
+        let answered = count(&one, 40).await;
+        assert_eq!(answered.values().sum::<usize>(), 40);
+        // At most two requests meet the dead endpoint by turn, and pass to the one after it.
+        assert!(answered.values().all(|answers| (15..=25).contains(answers)), "{answered:?}");
+        let failures = one.upstream.services().stats(one.id).connect_failures;
+        assert!((1..=6).contains(&failures), "{failures} tries at a dead endpoint");
+
+        socket.listen(16).unwrap();
+        let back = Server::start(socket.into(), move |_| std::future::ready(text(down.to_string())));
+        for _ in 0..2000 {
+            if count(&one, 3).await.contains_key(&name(down)) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let expected = [a.address, down, b.address].map(|address| (name(address), 10)).into();
+        assert_eq!(count(&one, 30).await, expected);
+        drop(back);
+    });
+}
+
+#[test]
+fn when_all_are_down_each_is_tried_all_the_same() {
+    run(async {
+        let ((a, first), (b, second)) = (silent(), silent());
+        let one = one(service(&[first, second]));
+        for round in 1..=3 {
+            let error = one.get("/").await.unwrap_err();
+            assert_eq!((error.kind, error.sent), (Kind::Connect, Sent::No));
+            assert_eq!(one.upstream.services().stats(one.id).connect_failures, round * 2);
+        }
+        a.listen(16).unwrap();
+        let back = Server::start(a.into(), |_| std::future::ready(text("back")));
+        assert_eq!(one.get("/").await.unwrap(), "back");
+        drop((back, b));
+    });
+}
+
+#[test]
+fn beyond_the_bound_requests_are_refused_at_once() {
+    run(async {
+        let gate = Arc::new(Semaphore::new(0));
+        let handler = {
+            let gate = gate.clone();
+            move |_| {
+                let gate = gate.clone();
+                async move {
+                    gate.acquire().await.unwrap().forget();
+                    text("ok")
+                }
+            }
+        };
+        let (a, b) = (Server::start(listen(), handler.clone()), Server::start(listen(), handler));
+        let one = one(ServiceConfig { connections: 2, ..service(&[a.address, b.address]) });
+        let waiting: Vec<_> = (0..4)
+            .map(|_| {
+                let (upstream, id) = (one.upstream.clone(), one.id);
+                tokio::task::spawn_local(async move {
+                    let answer = upstream.send(id, get("/")).await.unwrap();
+                    answer.collect().await.unwrap().to_bytes()
+                })
+            })
+            .collect();
+        until("all connections are in use", || a.accepted() == 2 && b.accepted() == 2).await;
+        let error = one.get("/").await.unwrap_err();
+        assert_eq!((error.kind, error.sent), (Kind::Overloaded, Sent::No));
+        assert_eq!(one.upstream.services().stats(one.id).connect_failures, 0);
+
+        gate.add_permits(5);
+        for answer in waiting {
+            assert_eq!(answer.await.unwrap(), "ok");
+        }
+        assert_eq!(one.get("/").await.unwrap(), "ok");
+        assert_eq!((a.accepted(), b.accepted()), (2, 2));
+    });
+}
