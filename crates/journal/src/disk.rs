@@ -1,6 +1,8 @@
 //! The seam to the machine: one directory of files. Faults are put in here, so that they hit production code.
 
 pub mod files;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulated;
 
 use std::io;
 

@@ -28,6 +28,11 @@ mod replay;
 mod segments;
 mod tail;
 
+#[cfg(test)]
+extern crate self as unanimo_journal;
+#[cfg(test)]
+mod tests;
+
 pub use appended::{Append, Appended, Position, SegmentNumber, Watermark};
 pub use clock::Now;
 pub use codec::Entry;
@@ -36,6 +41,8 @@ pub use config::{Config, Misconfigured, Retention};
 pub use counters::{Counters, Histogram};
 pub use disk::Disk;
 pub use disk::files::Files;
+#[cfg(any(test, feature = "simulation"))]
+pub use disk::simulated;
 pub use error::{AppendError, Error, Poison};
 pub use journal::Journal;
 pub use replay::{Recovery, Replayed, Report, Torn, open};

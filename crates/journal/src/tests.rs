@@ -1,0 +1,5 @@
+//! What holds for the journal as a whole, on a simulated disk.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+mod crashes;
