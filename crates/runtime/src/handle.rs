@@ -1,0 +1,81 @@
+//! The runtime from any thread: what operators ask, and how the process ends.
+
+use crate::mailbox::{Mail, Slot, ask};
+use crate::signal::News;
+use unanimo_contract::operations::Unavailable;
+use unanimo_contract::{Filter, Id, Operations, Page, View};
+use unanimo_coordinator::Tally;
+use unanimo_journal::{Journal, Poison};
+
+/// Reaches every worker. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) journal: Journal,
+    pub(crate) news: News,
+}
+
+impl Handle {
+    /// The counts of all workers; those that do not answer are left out.
+    pub async fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        for slot in &self.slots {
+            if let Some(tally) = ask(slot, Mail::Tally).await {
+                sum.add(&tally);
+            }
+        }
+        sum
+    }
+
+    /// The journal, to read its counters and to close it.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Waits until the journal has failed: then the process must end.
+    pub async fn poisoned(&self) -> Poison {
+        let mut news = self.news.poison();
+        loop {
+            if let Some(poison) = news.borrow_and_update().clone() {
+                return poison;
+            }
+            if news.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Tells every waiter where its answer will be, and takes nothing new: the process is about to end.
+    pub async fn leave(&self) {
+        for slot in &self.slots {
+            // A worker that is gone has nobody waiting.
+            let _ = slot.send(Mail::Leave).await;
+        }
+    }
+}
+
+impl Operations for Handle {
+    async fn get(&self, id: Id) -> Result<Option<View>, Unavailable> {
+        if id.node() != self.journal.node() {
+            return Ok(None);
+        }
+        let slot = &self.slots[id.shard().worker(self.slots.len())];
+        ask(slot, |reply| Mail::View(id, reply)).await.ok_or(Unavailable)
+    }
+
+    async fn list(&self, filter: Filter) -> Result<Page, Unavailable> {
+        let limit = filter.limit.clamp(1, Filter::LIMIT);
+        let mut all = Vec::new();
+        let mut more = false;
+        for slot in &self.slots {
+            let page = ask(slot, |reply| Mail::List(filter.clone(), reply)).await.ok_or(Unavailable)?;
+            more |= page.next.is_some();
+            all.extend(page.transactions);
+        }
+        let mut page = Page::of(all, limit);
+        if more && page.next.is_none() {
+            page.next = page.transactions.last().map(|view| view.id);
+        }
+        Ok(page)
+    }
+}

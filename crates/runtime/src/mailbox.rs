@@ -1,0 +1,39 @@
+//! What workers and the admin listener ask of a shard's owner on another thread. Every mailbox has a bound.
+
+use tokio::sync::{mpsc, oneshot};
+use unanimo_contract::{Filter, Id, Page, Reply, Severed, Status, Submission, Token, View};
+use unanimo_coordinator::Tally;
+
+/// How many messages may wait for a worker. Beyond that a submission is turned away as overload.
+const CAPACITY: usize = 4096;
+
+/// One message.
+pub(crate) enum Mail {
+    /// A keyed request that belongs to one of this worker's shards.
+    Submit(Box<Submission>, oneshot::Sender<Result<Reply, Severed>>),
+    /// What the holder of a token may know.
+    Status(Id, Token, oneshot::Sender<Option<Status>>),
+    /// One transaction.
+    View(Id, oneshot::Sender<Option<View>>),
+    /// A page of this worker's transactions.
+    List(Filter, oneshot::Sender<Page>),
+    /// The counts.
+    Tally(oneshot::Sender<Tally>),
+    /// The process is about to end: tell the waiters.
+    Leave,
+}
+
+/// A worker's mailbox from outside.
+pub(crate) type Slot = mpsc::Sender<Mail>;
+
+/// Makes a mailbox.
+pub(crate) fn mailbox() -> (Slot, mpsc::Receiver<Mail>) {
+    mpsc::channel(CAPACITY)
+}
+
+/// Posts a question and waits for its answer; `None` where the mailbox is full or its worker gone.
+pub(crate) async fn ask<T>(slot: &Slot, question: impl FnOnce(oneshot::Sender<T>) -> Mail) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    slot.try_send(question(reply)).ok()?;
+    answer.await.ok()
+}

@@ -1,0 +1,154 @@
+//! What the runtime counts, as metrics with stable names.
+//!
+//! The workers are asked once for each scrape; nothing is counted twice, and the hot path touches plain numbers only.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use unanimo_coordinator::Tally;
+use unanimo_journal::{Counters, Histogram, Journal};
+
+/// The collector of a runtime: register it once, and refresh it before each scrape.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    tally: Arc<Mutex<Tally>>,
+    journal: Journal,
+}
+
+impl Metrics {
+    /// A collector of this runtime.
+    pub fn new(handle: &crate::Handle) -> Metrics {
+        Metrics { tally: Arc::default(), journal: handle.journal().clone() }
+    }
+
+    /// Takes over the workers' present counts.
+    pub async fn refresh(&self, handle: &crate::Handle) {
+        let tally = handle.tally().await;
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = tally;
+    }
+}
+
+impl Collector for Metrics {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut page = Page { encoder };
+        transactions(&mut page, &tally)?;
+        calls(&mut page, &tally)?;
+        journal(&mut page, self.journal.counters())
+    }
+}
+
+fn transactions(page: &mut Page<'_>, tally: &Tally) -> fmt::Result {
+    let modes = |counts: &std::collections::BTreeMap<unanimo_contract::Mode, u64>| {
+        counts.iter().map(|(mode, count)| ([("mode", mode.as_str())], *count)).collect::<Vec<_>>()
+    };
+    page.counters("transactions_begun", "Transactions whose beginning is durable", modes(&tally.begun))?;
+    let ends =
+        tally.concluded.iter().map(|((mode, end), count)| ([("mode", mode.as_str()), ("end", *end)], *count));
+    page.counters("transactions_concluded", "Verdicts, by how they came about", ends)?;
+    page.counters(
+        "transactions_finished",
+        "Transactions whose every branch has heard",
+        modes(&tally.finished),
+    )?;
+    let open = tally.open.iter().map(|(state, count)| ([("state", state.as_str())], *count));
+    page.gauges("transactions_open", "Open transactions", open)?;
+    page.gauge("transactions_stuck", "Open transactions that need somebody's eye", tally.stuck)?;
+    page.gauge("transactions_remembered", "Finished transactions that are remembered", tally.remembered)?;
+    page.counter("branches_heuristic", "Branches that ended against the verdict", tally.heuristic)?;
+    page.gauge("transactions_recovered", "Open transactions that this start has found", tally.recovered)?;
+    page.gauge("transactions_recovering", "Those of them that have not ended yet", tally.recovering)?;
+    let turned = tally.turned_away.iter().map(|(problem, count)| ([("problem", *problem)], *count));
+    page.counters("submissions_turned_away", "Submissions that began nothing", turned)
+}
+
+fn calls(page: &mut Page<'_>, tally: &Tally) -> fmt::Result {
+    let answers = tally.answers.iter().map(|((operation, outcome), count)| {
+        ([("operation", operation.as_str()), ("outcome", outcome.as_str())], *count)
+    });
+    page.counters("calls_answered", "Answers of participants", answers)?;
+    page.counter("calls_sent", "Calls to participants", tally.calls)?;
+    page.counter("calls_repeated", "Calls that were not a first attempt", tally.retries)?;
+    page.counter("calls_held", "Repetitions that had to wait for a retry budget", tally.retries_held)
+}
+
+fn journal(page: &mut Page<'_>, counters: &Counters) -> fmt::Result {
+    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
+    page.counter("journal_appends", "Decisions that were appended", read(&counters.appends))?;
+    page.counter("journal_forced_records", "Records that had to be durable", read(&counters.forced))?;
+    page.counter("journal_batches", "Batches that are durable", read(&counters.batches))?;
+    page.counter("journal_syncs", "Syncs of the disk", read(&counters.syncs))?;
+    page.counter("journal_bytes", "Bytes of durable batches", read(&counters.bytes))?;
+    page.histogram(
+        "journal_commit_micros",
+        "Microseconds to write and sync a batch",
+        read(&counters.commit_micros),
+        &counters.commit_times,
+    )?;
+    let forced = read(&counters.forced);
+    page.histogram("journal_batch_size", "Forced records of a batch", forced, &counters.batch_sizes)
+}
+
+/// The labels of a metric that has none.
+type NoLabels = [(&'static str, &'static str); 0];
+
+const NO_LABELS: NoLabels = [];
+
+/// A page that is being written.
+struct Page<'a> {
+    encoder: DescriptorEncoder<'a>,
+}
+
+impl Page<'_> {
+    fn counter(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
+        self.counters(name, help, [(NO_LABELS, count)])
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
+        self.gauges(name, help, [(NO_LABELS, count)])
+    }
+
+    fn counters<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        counts: impl IntoIterator<Item = (L, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, count) in counts {
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn gauges<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        counts: impl IntoIterator<Item = (L, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, count) in counts {
+            ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX))
+                .encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, sum: u64, buckets: &Histogram) -> fmt::Result {
+        let counts = buckets.counts();
+        // Bucket n counts values below 2ⁿ, that is up to 2ⁿ − 1; the last one all that are larger.
+        let bounded = counts.iter().enumerate().map(|(at, count)| match at + 1 {
+            Histogram::BUCKETS => (f64::MAX, *count),
+            _ => ((1u64 << at) as f64 - 1.0, *count),
+        });
+        let bounded: Vec<(f64, u64)> = bounded.collect();
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        family.encode_histogram::<NoLabels>(sum as f64, counts.iter().sum(), &bounded, None)
+    }
+}

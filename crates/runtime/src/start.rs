@@ -1,0 +1,162 @@
+//! How a process comes up: take the journal, replay it, and give each thread its seat. Only then does anybody listen.
+
+use crate::clock::Clock;
+use crate::handle::Handle;
+use crate::mailbox::{Mail, Slot, mailbox};
+use crate::signal::News;
+use crate::worker::{Links, Worker};
+use std::fmt;
+use tokio::sync::mpsc;
+use unanimo_contract::Shard;
+use unanimo_coordinator::{Owner, ReplayError, Retry};
+use unanimo_journal::{Committing, Disk, Entry, Recovery, Replayed};
+use unanimo_participants::Participant;
+
+/// What the runtime is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many threads share the shards; from 1 to 64.
+    pub workers: usize,
+    /// How many transactions may be open at a time, over all workers.
+    pub open_limit: usize,
+    /// How calls are repeated.
+    pub retry: Retry,
+    /// Where and how the journal is kept.
+    pub journal: unanimo_journal::Config,
+}
+
+/// Why the start is refused. Nothing was changed but the journal's epoch.
+#[derive(Debug)]
+pub enum Error {
+    /// The journal cannot be taken or read.
+    Journal(unanimo_journal::Error),
+    /// What it holds cannot be driven on.
+    Replay(ReplayError),
+    /// A number of workers that shards cannot be shared among.
+    Workers(usize),
+    /// The operating system gives no random numbers.
+    Entropy(getrandom::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Journal(error) => write!(f, "{error}"),
+            Error::Replay(error) => {
+                write!(
+                    f,
+                    "{error}; nothing was changed: start the version that wrote it, or restore a backup"
+                )
+            }
+            Error::Workers(n) => write!(f, "`workers` must be 1 to {}, and is {n}", Shard::COUNT),
+            Error::Entropy(error) => {
+                write!(f, "the operating system gives no random numbers: {error}; try again")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A runtime that has replayed its journal.
+pub struct Recovered {
+    /// One for each worker's thread.
+    pub seats: Vec<Seat>,
+    /// For everybody else.
+    pub handle: Handle,
+    /// The journal's thread, to be waited for after [`unanimo_journal::Journal::close`].
+    pub committing: Committing,
+    /// What replay found.
+    pub report: unanimo_journal::Report,
+}
+
+/// A worker's place, to be taken on its thread.
+pub struct Seat {
+    owner: Owner,
+    links: Links,
+    mail: mpsc::Receiver<Mail>,
+}
+
+impl Seat {
+    /// Drives what replay found open, and takes submissions from now on. Inside of a `LocalSet`.
+    pub fn take<P: Participant>(self, participants: P) -> Result<Worker<P>, Error> {
+        let Seat { mut owner, links, mail } = self;
+        owner.recovered(links.clock.now()).map_err(Error::Replay)?;
+        Ok(Worker::start(owner, participants, links, mail))
+    }
+
+    /// Which worker sits here, from 0.
+    pub fn number(&self) -> usize {
+        self.links.number
+    }
+}
+
+/// Takes the journal's directory, replays it, and starts its thread.
+pub fn recover(config: Config, disk: impl Disk) -> Result<Recovered, Error> {
+    if config.workers == 0 || config.workers > usize::from(Shard::COUNT) {
+        return Err(Error::Workers(config.workers));
+    }
+    let mut recovery = unanimo_journal::open(config.journal.clone(), disk).map_err(Error::Journal)?;
+    let mut owners = owners(&config, &recovery)?;
+    let report = replay(&mut recovery, &mut owners)?;
+    let news = News::new(config.workers);
+    let listener = news.clone();
+    let started = recovery.start(move |progress| listener.tell(progress));
+    let (journal, committing) = started.map_err(Error::Journal)?;
+    let (slots, mails): (Vec<Slot>, Vec<_>) = (0..config.workers).map(|_| mailbox()).unzip();
+    let clock = Clock::new();
+    let links = |number| Links {
+        number,
+        slots: slots.clone(),
+        journal: journal.clone(),
+        signal: news.signal(number),
+        poison: news.poison(),
+        clock,
+    };
+    let seats = owners.into_iter().zip(mails).enumerate();
+    let seats = seats.map(|(number, (owner, mail))| Seat { owner, links: links(number), mail }).collect();
+    let handle = Handle { slots: slots.clone(), journal: journal.clone(), news: news.clone() };
+    Ok(Recovered { seats, handle, committing, report })
+}
+
+fn owners<D: Disk>(config: &Config, recovery: &Recovery<D>) -> Result<Vec<Owner>, Error> {
+    let owner = |worker| {
+        Ok(Owner::new(unanimo_coordinator::Config {
+            node: recovery.node(),
+            epoch: recovery.epoch(),
+            shards: Shard::all().filter(|shard| shard.worker(config.workers) == worker).collect(),
+            open_limit: config.open_limit.div_ceil(config.workers),
+            retry: config.retry,
+            seed: getrandom::u64().map_err(Error::Entropy)?,
+        }))
+    };
+    (0..config.workers).map(owner).collect()
+}
+
+fn replay<D: Disk>(
+    recovery: &mut Recovery<D>,
+    owners: &mut [Owner],
+) -> Result<unanimo_journal::Report, Error> {
+    let workers = owners.len();
+    let mut failed = Ok(());
+    let report = recovery.replay(|replayed| {
+        if failed.is_ok() {
+            failed = hand_out(owners, workers, replayed);
+        }
+    });
+    let report = report.map_err(Error::Journal)?;
+    failed.map_err(Error::Replay)?;
+    Ok(report)
+}
+
+fn hand_out(owners: &mut [Owner], workers: usize, replayed: Replayed) -> Result<(), ReplayError> {
+    let Replayed { segment, transaction, entry } = replayed;
+    match entry {
+        Entry::Plan { digest, bytes } => {
+            owners.iter_mut().try_for_each(|owner| owner.replay_plan(digest, bytes.clone()))
+        }
+        Entry::Record(settled) => {
+            owners[transaction.shard().worker(workers)].replay(transaction, settled, segment.0)
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! One worker: carries out what its owner of shards wants done, and tells it what happened.
+//!
+//! Every input goes the same way: borrow the state, tell the owner, take its actions until there are none. An answer
+//! is told by the task that waited for it, so that no other task has to wake up for it.
+
+use crate::caught::caught;
+use crate::clock::Clock;
+use crate::guard::AbortOnUnwind;
+use crate::mailbox::{Mail, Slot, ask};
+use crate::signal::Signal;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use unanimo_contract::problem::Problem;
+use unanimo_contract::{
+    Answer, Id, Outcome, ParticipantCall, Reading, Reply, Severed, Status, Submission, Token,
+};
+use unanimo_contract::{Transactions, plan::LANGUAGE};
+use unanimo_coordinator::{Action, CallId, Entropy, Notice, Now, Owner, Unwritten, WaiterId, shard_of};
+use unanimo_journal::{AppendError, Appended, Journal, Poison};
+use unanimo_participants::Participant;
+use unanimo_protocol::Time;
+
+/// A worker's transactions. Clones are the same worker; it stays on its thread.
+pub struct Worker<P> {
+    inner: Rc<Inner<P>>,
+}
+
+impl<P> Clone for Worker<P> {
+    fn clone(&self) -> Self {
+        Worker { inner: self.inner.clone() }
+    }
+}
+
+pub(crate) struct Inner<P> {
+    state: RefCell<State>,
+    participants: P,
+    pub(crate) links: Links,
+    /// Rings when the owner wants to be woken sooner than the loop has planned.
+    sooner: Notify,
+}
+
+/// What ties a worker to the rest of the process.
+pub(crate) struct Links {
+    pub(crate) number: usize,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) journal: Journal,
+    pub(crate) signal: Arc<Signal>,
+    pub(crate) poison: watch::Receiver<Option<Poison>>,
+    pub(crate) clock: Clock,
+}
+
+struct State {
+    owner: Owner,
+    /// Decisions whose records are not durable yet, in the order of their batches.
+    unsynced: VecDeque<(Id, Appended)>,
+    waiters: BTreeMap<WaiterId, oneshot::Sender<Result<Reply, Severed>>>,
+    next_waiter: u64,
+    /// When the loop will wake up by itself.
+    armed: Option<Time>,
+    forgotten_below: u64,
+}
+
+impl<P: Participant> Worker<P> {
+    /// Puts an owner to work: its loop runs as a task of the present `LocalSet`.
+    pub(crate) fn start(
+        owner: Owner,
+        participants: P,
+        links: Links,
+        mail: mpsc::Receiver<Mail>,
+    ) -> Worker<P> {
+        let state = State {
+            owner,
+            unsynced: VecDeque::new(),
+            waiters: BTreeMap::new(),
+            next_waiter: 0,
+            armed: None,
+            forgotten_below: 0,
+        };
+        let inner = Inner { state: RefCell::new(state), participants, links, sooner: Notify::new() };
+        let worker = Worker { inner: Rc::new(inner) };
+        tokio::task::spawn_local(worker.clone().run(mail));
+        worker.enter(|_, _| {});
+        worker
+    }
+
+    // ---- the way of every input ----
+
+    /// Tells the owner something, and carries out what it wants done.
+    fn enter<T>(&self, tell: impl FnOnce(&mut State, Now) -> T) -> T {
+        let guard = AbortOnUnwind;
+        let now = self.inner.links.clock.now();
+        let mut state = self.inner.state.borrow_mut();
+        let told = tell(&mut state, now);
+        while let Some(action) = state.owner.poll_action() {
+            self.carry_out(&mut state, now, action);
+        }
+        if state.owner.wake().is_some_and(|wake| state.armed.is_none_or(|armed| wake < armed)) {
+            self.inner.sooner.notify_one();
+        }
+        drop(state);
+        drop(guard);
+        told
+    }
+
+    fn carry_out(&self, state: &mut State, now: Now, action: Action) {
+        match action {
+            Action::Append(append) => self.append(state, now, append),
+            Action::Call(call) => {
+                tokio::task::spawn_local(self.clone().call(call));
+            }
+            Action::Reply { waiter, reply } => {
+                if let Some(waiter) = state.waiters.remove(&waiter) {
+                    // A client that has hung up hears nothing, and changes nothing.
+                    let _ = waiter.send(*reply);
+                }
+            }
+            Action::Notice { transaction, notice } => self.log(transaction, &notice),
+        }
+    }
+
+    fn append(&self, state: &mut State, now: Now, append: unanimo_coordinator::Append) {
+        let journal = &self.inner.links.journal;
+        let unanimo_coordinator::Append { transaction, plan, records } = append;
+        let epoch = journal.epoch();
+        match journal.append(unanimo_journal::Append { transaction, epoch, plan, records }) {
+            Ok(appended) if appended.is_forced() => {
+                if state.unsynced.is_empty() {
+                    self.inner.links.signal.await_batch(Some(appended.position().number()));
+                }
+                state.unsynced.push_back((transaction, appended));
+                self.settle(state, now);
+            }
+            Ok(appended) => settle_one(state, now, transaction, appended, journal),
+            Err(AppendError::Full | AppendError::TooLarge { .. }) => {
+                state.owner.unwritten(transaction, Unwritten::Full)
+            }
+            Err(error) => {
+                tracing::error!(%transaction, %error, "the journal takes nothing more");
+                state.owner.unwritten(transaction, Unwritten::Poisoned);
+            }
+        }
+    }
+
+    /// Gives the owner what has become durable.
+    fn settle(&self, state: &mut State, now: Now) {
+        let journal = &self.inner.links.journal;
+        let durable = journal.watermark();
+        while state.unsynced.front().is_some_and(|(_, appended)| durable.covers(appended.position())) {
+            let Some((id, appended)) = state.unsynced.pop_front() else { break };
+            settle_one(state, now, id, appended, journal);
+        }
+        let next = state.unsynced.front().map(|(_, appended)| appended.position().number());
+        self.inner.links.signal.await_batch(next);
+    }
+
+    async fn call(self, call: Box<ParticipantCall>) {
+        let answer = caught(self.inner.participants.call(&call)).await;
+        let answer = answer.unwrap_or_else(|| {
+            tracing::error!(transaction = %call.transaction, branch = %call.name, "a call panicked: its answer is unknown");
+            Answer { reading: Reading::of(Outcome::Unknown), status: None, content_type: None, body: None }
+        });
+        self.enter(|state, now| state.owner.answered(now, CallId::from(&*call), answer));
+    }
+
+    fn log(&self, transaction: Id, notice: &Notice) {
+        match notice {
+            Notice::Stuck { branch } => tracing::warn!(
+                %transaction, branch, "stuck: the verdict is not acknowledged; it is told again until it is"
+            ),
+            Notice::Heuristic { branch } => tracing::error!(
+                %transaction, branch, "heuristic: the branch ended against the verdict; an operator has to look"
+            ),
+            Notice::Unrendered { what } => tracing::warn!(
+                %transaction, what, "the client's answer names a value that is not there; null was sent"
+            ),
+            Notice::Recovered => {
+                let micros = self.inner.links.clock.now().time.0;
+                tracing::info!(
+                    worker = self.inner.links.number,
+                    after_ms = micros / 1000,
+                    "recovered: what replay found open has ended"
+                );
+            }
+        }
+    }
+
+    // ---- the loop: time, mail, and news from the journal ----
+
+    async fn run(self, mut mail: mpsc::Receiver<Mail>) {
+        let far = tokio::time::Duration::from_secs(3600);
+        let links = &self.inner.links;
+        let mut timer = pin!(tokio::time::sleep(far));
+        loop {
+            let wake = {
+                let mut state = self.inner.state.borrow_mut();
+                state.armed = state.owner.wake();
+                state.armed
+            };
+            if let Some(wake) = wake {
+                timer.as_mut().reset(links.clock.instant(wake));
+            }
+            tokio::select! {
+                () = links.signal.notify.notified() => self.hear(),
+                () = self.inner.sooner.notified() => {}
+                () = timer.as_mut(), if wake.is_some() => self.enter(|state, now| state.owner.tick(now)),
+                mail = mail.recv() => match mail {
+                    Some(mail) => self.open(mail),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// The journal has news.
+    fn hear(&self) {
+        let links = &self.inner.links;
+        let poisoned = links.poison.borrow().is_some();
+        self.enter(|state, now| {
+            if poisoned {
+                return state.owner.poison();
+            }
+            self.settle(state, now);
+            let oldest = links.signal.oldest();
+            if oldest > state.forgotten_below {
+                state.forgotten_below = oldest;
+                state.owner.forget_below(oldest);
+            }
+        });
+    }
+
+    fn open(&self, mail: Mail) {
+        // Whoever asked may be gone; then nobody hears the answer.
+        match mail {
+            Mail::Submit(submission, reply) => self.take(*submission, reply),
+            Mail::Status(id, token, reply) => {
+                drop(reply.send(self.inner.state.borrow().owner.status(id, token)))
+            }
+            Mail::View(id, reply) => drop(reply.send(self.inner.state.borrow().owner.view(id))),
+            Mail::List(filter, reply) => drop(reply.send(self.inner.state.borrow().owner.list(&filter))),
+            Mail::Tally(reply) => drop(reply.send(self.inner.state.borrow().owner.tally())),
+            Mail::Leave => self.enter(|state, now| state.owner.leave(now)),
+        }
+    }
+
+    fn take(&self, submission: Submission, reply: oneshot::Sender<Result<Reply, Severed>>) {
+        let entropy = match entropy() {
+            Ok(entropy) => entropy,
+            Err(error) => {
+                tracing::error!(%error, "the operating system gives no random numbers");
+                return drop(reply.send(Ok(turned_away(Problem::NotReady, "no random numbers; try again"))));
+            }
+        };
+        self.enter(|state, now| {
+            let waiter = WaiterId(state.next_waiter);
+            state.next_waiter += 1;
+            state.waiters.insert(waiter, reply);
+            state.owner.submit(now, submission, entropy, waiter);
+        });
+    }
+
+    fn slot(&self, worker: usize) -> &Slot {
+        &self.inner.links.slots[worker]
+    }
+
+    fn workers(&self) -> usize {
+        self.inner.links.slots.len()
+    }
+}
+
+impl<P: Participant> Transactions for Worker<P> {
+    async fn submit(&self, submission: Submission) -> Result<Reply, Severed> {
+        debug_assert_eq!(submission.plan.language, LANGUAGE);
+        let (reply, answer) = oneshot::channel();
+        let at = submission
+            .key
+            .as_ref()
+            .map_or(self.inner.links.number, |key| shard_of(key).worker(self.workers()));
+        if at == self.inner.links.number {
+            self.take(submission, reply);
+        } else if let Err(returned) = self.slot(at).try_send(Mail::Submit(Box::new(submission), reply)) {
+            drop(returned);
+            return Ok(turned_away(
+                Problem::Overloaded,
+                "the owner of this key has too much to do; try again",
+            ));
+        }
+        // A waiter that is dropped without an answer belongs to a process that is ending: nobody knows.
+        answer.await.unwrap_or(Err(Severed))
+    }
+
+    async fn status(&self, transaction: Id, token: Token) -> Option<Status> {
+        if transaction.node() != self.inner.links.journal.node() {
+            return None;
+        }
+        let at = transaction.shard().worker(self.workers());
+        if at == self.inner.links.number {
+            return self.inner.state.borrow().owner.status(transaction, token);
+        }
+        ask(self.slot(at), |reply| Mail::Status(transaction, token, reply)).await.flatten()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.inner.state.borrow().owner.is_accepting()
+    }
+}
+
+fn settle_one(state: &mut State, now: Now, id: Id, appended: Appended, journal: &Journal) {
+    let segment = appended.segment().0;
+    match appended.settle(journal.watermark()) {
+        Ok(settled) => state.owner.settled(now, id, settled, segment),
+        Err(unsettled) => state.unsynced.push_front((id, unsettled)),
+    }
+}
+
+fn turned_away(problem: Problem, detail: &str) -> Reply {
+    Reply::not_begun(problem.answer(detail).with_header("retry-after", "1"))
+}
+
+/// Randomness that nobody can foretell: whoever knows a token may read a transaction's answer.
+fn entropy() -> Result<Entropy, getrandom::Error> {
+    Ok(Entropy { token: getrandom::u64()?, random: getrandom::u32()? })
+}
