@@ -1,8 +1,6 @@
 //! The admin listener's pages, asked in memory.
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
-
-
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
