@@ -1,0 +1,61 @@
+//! `unanimo check FILE`: says whether a configuration can be served, and everything that is wrong with it.
+
+use crate::config;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Check a configuration file: every mistake, with its place
+#[derive(clap::Args)]
+pub struct Check {
+    /// The configuration file
+    file: PathBuf,
+}
+
+/// The file says something that cannot be served.
+const WRONG: u8 = 1;
+/// The file cannot be read at all.
+const UNREADABLE: u8 = 2;
+
+impl Check {
+    /// Ends with 0 where the file can be served, 1 where it cannot, 2 where it cannot be read.
+    pub fn run(self) -> ExitCode {
+        let source = match config::read(&self.file) {
+            Ok(source) => source,
+            Err(mistake) => {
+                tell(&[mistake]);
+                return ExitCode::from(UNREADABLE);
+            }
+        };
+        match config::parse(&source) {
+            Ok(loaded) => {
+                tell(&loaded.warnings);
+                let gateway = &loaded.config.gateway;
+                let routes = counted(gateway.routes.len(), "route");
+                let services = counted(loaded.config.upstream.services.len(), "service");
+                // A closed pipe is the reader's business: the exit code says the same.
+                let _ = writeln!(io::stdout(), "{}: ok ({routes}, {services})", self.file.display());
+                ExitCode::SUCCESS
+            }
+            Err(mistakes) => {
+                tell(&mistakes);
+                let errors = mistakes.iter().filter(|mistake| mistake.is_error()).count();
+                let _ = writeln!(io::stderr(), "{}: {}", self.file.display(), counted(errors, "mistake"));
+                ExitCode::from(WRONG)
+            }
+        }
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Writes mistakes and warnings to standard error, in colour where somebody watches.
+fn tell(mistakes: &[config::Mistake]) {
+    let mut stderr = io::stderr().lock();
+    let coloured = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    for mistake in mistakes {
+        let _ = writeln!(stderr, "{}\n", mistake.rendered(coloured));
+    }
+}

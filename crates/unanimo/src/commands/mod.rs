@@ -1,0 +1,3 @@
+//! What the program can be told to do, one file for each command.
+
+pub mod check;

@@ -1,0 +1,53 @@
+//! A bearer token from a file of its own, so that the configuration holds no secret.
+
+use super::cursor::Cursor;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use unanimo_upstream::Token;
+
+/// The longest file that is read.
+const FILE_BYTES: u64 = 16 * 1024;
+
+/// Reads the token from the file that the cursor names. The path is reckoned from the configuration's folder.
+pub fn read(cursor: Cursor) -> Option<Token> {
+    let name = cursor.text()?;
+    let path = cursor.notes().source().folder().join(name);
+    let text = match contents(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            cursor.wrong(format!("the token cannot be read from `{}`: {error}", path.display()));
+            return None;
+        }
+    };
+    if is_open_to_others(&path) {
+        let message = format!("every user of this machine can read the token in `{}`", path.display());
+        cursor.notes().unwise(cursor.span(), message, format!("chmod 600 {}", path.display()));
+    }
+    // The message never repeats what the file holds.
+    match Token::new(text.trim()) {
+        Ok(token) => Some(token),
+        Err(error) => {
+            cursor.wrong(format!("`{}` holds no token: {error}", path.display()));
+            None
+        }
+    }
+}
+
+fn contents(path: &std::path::Path) -> io::Result<String> {
+    // Opening a pipe would wait for its writer.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(FILE_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES {
+        return Err(io::Error::other("it is too large for a token"));
+    }
+    Ok(text)
+}
+
+#[cfg(unix)]
+fn is_open_to_others(path: &std::path::Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}

@@ -1,0 +1,133 @@
+//! The configuration: one YAML file becomes typed values, or a list of everything that is wrong with it.
+//!
+//! A file is read in three steps. [`yaml`] makes a tree in which every value knows its place; [`cursor`] walks it, so
+//! that no key is left unread; and each part of the configuration has a file that says what it means. What a crate
+//! knows about its own settings, it is asked.
+
+mod answers;
+mod bearer;
+mod branches;
+mod cursor;
+mod headers;
+mod journal;
+mod json;
+mod likely;
+mod limits;
+mod matching;
+mod mistake;
+mod number;
+mod report;
+mod routes;
+mod scalars;
+mod server;
+mod services;
+mod source;
+mod template;
+mod transaction;
+mod yaml;
+
+pub use mistake::Mistake;
+pub use server::{Format, Level, Log};
+pub use source::Source;
+
+use cursor::Cursor;
+use mistake::{Notes, Severity};
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// The largest file that is read.
+const FILE_BYTES: u64 = 1024 * 1024;
+
+/// Everything that a process needs to know.
+#[derive(Debug)]
+pub struct Config {
+    /// The data plane.
+    pub gateway: unanimo_gateway::Config,
+    /// The services.
+    pub upstream: unanimo_upstream::Config,
+    /// The journal.
+    pub journal: unanimo_journal::Config,
+    /// Where operators ask, on loopback; nowhere where `None`.
+    pub admin: Option<SocketAddr>,
+    /// How many threads carry requests and transactions: 1 to 64.
+    pub workers: usize,
+    /// How many transactions may be open at a time, over all workers.
+    pub open_transactions: usize,
+    /// How calls are repeated.
+    pub retry: unanimo_coordinator::Retry,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// A configuration that can be served.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What somebody should know all the same.
+    pub warnings: Vec<Mistake>,
+}
+
+/// Reads and understands a file. The error names everything that is wrong, in the order of the file.
+pub fn load(file: &Path) -> Result<Loaded, Vec<Mistake>> {
+    parse(&read(file).map_err(|mistake| vec![mistake])?)
+}
+
+/// Reads a file.
+pub fn read(file: &Path) -> Result<Source, Mistake> {
+    let mut text = String::new();
+    let read = File::open(file).and_then(|file| file.take(FILE_BYTES + 1).read_to_string(&mut text));
+    let read = read.and_then(|length| match length as u64 > FILE_BYTES {
+        true => Err(io::Error::other(format!("it is larger than {}", scalars::spell_size(FILE_BYTES)))),
+        false => Ok(()),
+    });
+    match read {
+        Ok(()) => Ok(Source { file: file.to_owned(), text }),
+        Err(error) => Err(Mistake {
+            severity: Severity::Error,
+            place: None,
+            message: format!("{} cannot be read: {error}", file.display()),
+            help: None,
+        }),
+    }
+}
+
+/// Understands a file's text. The error names everything that is wrong, in the order of the text.
+pub fn parse(source: &Source) -> Result<Loaded, Vec<Mistake>> {
+    let notes = Notes::new(source);
+    let tree = yaml::read(&notes);
+    let config = tree.as_ref().and_then(|node| config(Cursor::new(node, &notes)));
+    match config {
+        Some(config) if !notes.has_errors() => Ok(Loaded { config, warnings: notes.into_found() }),
+        _ => Err(notes.into_found()),
+    }
+}
+
+const KEYS: [&str; 9] =
+    ["listeners", "admin", "journal", "workers", "log", "limits", "retry", "services", "routes"];
+
+fn config(cursor: Cursor) -> Option<Config> {
+    let fields = cursor.fields("the configuration", &KEYS)?;
+    let (listeners, admin) = server::addresses(&fields);
+    let journal = journal::journal(&fields);
+    let workers = server::workers(&fields);
+    let log = server::log(&fields);
+    let (limits, open_transactions) = limits::limits(&fields);
+    let retry = limits::retry(&fields);
+    let services = services::services(&fields);
+    let routes = routes::routes(&fields, &services);
+    services.check_use(fields.notes());
+    let routes = routes.into_iter().map(|route| route.config).collect();
+    Some(Config {
+        gateway: unanimo_gateway::Config { listeners, routes, limits },
+        upstream: services.config,
+        journal: journal?,
+        admin,
+        workers,
+        open_transactions,
+        retry,
+        log,
+    })
+}

@@ -1,0 +1,118 @@
+//! The routes: which requests they take, and what becomes of them.
+
+use super::cursor::{Cursor, Fields};
+use super::matching::{self, Matching};
+use super::scalars::PATIENCE;
+use super::services::{Service, Services};
+use super::source::Span;
+use super::transaction;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use unanimo_gateway::{Action, Match, PathMatch, ProxyConfig, RouteConfig};
+
+/// How long a service may take until the head of its answer on a plain route, where nothing is said.
+const PROXY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A route, and where its parts stand.
+pub struct Route<'a> {
+    /// The route.
+    pub config: RouteConfig,
+    /// Its name.
+    pub name: Cursor<'a>,
+    /// The value of `path` or `prefix`.
+    pub path: Cursor<'a>,
+    /// The value of `host`, where there is one.
+    pub host: Option<Cursor<'a>>,
+}
+
+/// Reads `routes`.
+pub fn routes<'a>(fields: &Fields<'a>, services: &Services) -> Vec<Route<'a>> {
+    let Some(cursor) = fields.need("routes") else { return Vec::new() };
+    let Some(elements) = cursor.elements("`routes`") else { return Vec::new() };
+    if elements.is_empty() {
+        cursor.wrong("at least one route is needed");
+    }
+    let mut names = BTreeMap::new();
+    elements.into_iter().filter_map(|element| route(element, services, &mut names)).collect()
+}
+
+fn route<'a>(
+    cursor: Cursor<'a>,
+    services: &Services,
+    names: &mut BTreeMap<&'a str, Span>,
+) -> Option<Route<'a>> {
+    let fields = cursor.fields("a route", &["name", "match", "proxy", "transaction"])?;
+    let name = fields.need("name").and_then(|cursor| Some((unique_name(cursor, "a route", names)?, cursor)));
+    let matching = fields.need("match").and_then(matching::read);
+    let action = action(&fields, name.map_or("", |(name, _)| name), matching.as_ref(), services);
+    let ((name, name_cursor), matching, action) = (name?, matching?, action?);
+    let host = matching.host.map(|(host, _)| host.to_owned());
+    let requests = Match { host, path: matching.path, methods: matching.methods };
+    let config = RouteConfig { name: name.to_owned(), matching: requests, action };
+    let host = matching.host.map(|(_, cursor)| cursor);
+    Some(Route { config, name: name_cursor, path: matching.path_cursor, host })
+}
+
+fn action(fields: &Fields, name: &str, matching: Option<&Matching>, services: &Services) -> Option<Action> {
+    match (fields.has("proxy"), fields.has("transaction")) {
+        (true, false) => proxy(fields.get("proxy")?, matching, services).map(Action::Proxy),
+        (false, true) => {
+            if let Some(matching) = matching {
+                matching::check_methods_of_transaction(matching, fields);
+            }
+            let cursor = fields.get("transaction")?;
+            transaction::read(cursor, name, matching, services).map(Action::Transaction)
+        }
+        (true, true) => {
+            let span = fields.span_of("transaction");
+            fields.notes().wrong(span, "a route has `proxy` or `transaction`, not both");
+            None
+        }
+        (false, false) => {
+            fields.wrong("a route needs `proxy` or `transaction`");
+            None
+        }
+    }
+}
+
+fn proxy(cursor: Cursor, matching: Option<&Matching>, services: &Services) -> Option<ProxyConfig> {
+    let fields = cursor.fields("`proxy`", &["service", "timeout", "rewrite_prefix"])?;
+    let service = fields.need("service").and_then(|cursor| service(cursor, services));
+    let mut timeout = PROXY_TIMEOUT;
+    fields.set("timeout", &mut timeout, |cursor| cursor.duration(PATIENCE));
+    let rewrite_prefix = fields.get("rewrite_prefix").and_then(|cursor| {
+        let is_exact = matching.is_some_and(|matching| matches!(matching.path, PathMatch::Exact(_)));
+        if is_exact {
+            let help = "match a `prefix`, or leave the path as it is";
+            cursor.wrong_but("there is no prefix to rewrite: the route matches one `path`", help);
+        }
+        matching::literal_path(cursor)
+    });
+    let (service, _) = service?;
+    Some(ProxyConfig { service: service.to_owned(), timeout, rewrite_prefix })
+}
+
+/// A name that nobody else of its kind has.
+pub fn unique_name<'a>(
+    cursor: Cursor<'a>,
+    what: &str,
+    names: &mut BTreeMap<&'a str, Span>,
+) -> Option<&'a str> {
+    let name = cursor.name(what)?;
+    if let Some(first) = names.insert(name, cursor.span()) {
+        let (line, _) = cursor.notes().source().line(first.start);
+        cursor.wrong(format!("`{name}` is already the name of {what}, on line {line}"));
+    }
+    Some(name)
+}
+
+/// The service that is named.
+pub fn service<'a, 's>(cursor: Cursor<'a>, services: &'s Services) -> Option<(&'a str, &'s Service)> {
+    let name = cursor.text()?;
+    let Some(service) = services.known.get(name) else {
+        cursor.unknown("a service that is defined", name, services.known.keys().map(String::as_str));
+        return None;
+    };
+    service.is_used.set(true);
+    Some((name, service))
+}

@@ -1,0 +1,137 @@
+//! The services: their addresses, and how they know us.
+
+use super::bearer;
+use super::cursor::{Cursor, Fields, Named};
+use super::mistake::Notes;
+use super::scalars::{PATIENCE, check_name};
+use super::source::Span;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use unanimo_upstream::{Config, Credential, ServiceConfig};
+
+const KEYS: [&str; 8] = [
+    "endpoints",
+    "credential",
+    "anonymous",
+    "connect_timeout",
+    "call_timeout",
+    "idle_timeout",
+    "idle_connections",
+    "connections",
+];
+
+/// How long a participant's call may take, where nothing is said.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What routes need to know of a service.
+pub struct Service {
+    /// Where its name stands.
+    pub span: Span,
+    /// How long a participant's call may take.
+    pub call_timeout: Duration,
+    /// Whether it says how it knows us, be it not at all.
+    pub knows_us: bool,
+    /// Whether a route names it.
+    pub is_used: Cell<bool>,
+    /// Whether it carries a branch of a transaction.
+    pub is_participant: Cell<bool>,
+}
+
+/// The services by name, as routes see them, with their configuration.
+#[derive(Default)]
+pub struct Services {
+    /// What routes need to know.
+    pub known: BTreeMap<String, Service>,
+    /// What is needed to reach them.
+    pub config: Config,
+}
+
+/// Reads `services`.
+pub fn services(fields: &Fields) -> Services {
+    let mut services = Services::default();
+    let named = fields.need("services").and_then(|cursor| cursor.named("`services`")).unwrap_or_default();
+    for named in named {
+        if let Err(message) = check_name("a service", named.key) {
+            named.wrong(message);
+        }
+        let service = Service {
+            span: named.key_span,
+            call_timeout: CALL_TIMEOUT,
+            // A service that cannot be read is known all the same: its routes are not wrong.
+            knows_us: true,
+            is_used: Cell::new(false),
+            is_participant: Cell::new(false),
+        };
+        let service = services.known.entry(named.key.to_owned()).or_insert(service);
+        if let Some(config) = read(&named, service) {
+            services.config.services.insert(named.key.to_owned(), config);
+        }
+    }
+    services
+}
+
+impl Services {
+    /// What can be said of the services once the routes are known.
+    pub fn check_use(&self, notes: &Notes) {
+        for (name, service) in &self.known {
+            if !service.is_used.get() {
+                let message = format!("no route names the service `{name}`");
+                notes.unwise(service.span, message, "remove it, or name it in a route");
+            }
+            if service.is_participant.get() && !service.knows_us {
+                let message =
+                    format!("the service `{name}` takes part in transactions, and has no `credential`");
+                let help = "calls after a crash carry the gateway's own credential: \
+                            give it `credential: { bearer_file: … }`, or say `anonymous: true`";
+                notes.wrong_but(service.span, message, help);
+            }
+        }
+    }
+}
+
+fn read(named: &Named, service: &mut Service) -> Option<ServiceConfig> {
+    let fields = named.value.fields("a service", &KEYS)?;
+    let mut config = ServiceConfig::default();
+    let endpoints = fields.need("endpoints").and_then(|cursor| cursor.elements("`endpoints`"));
+    let endpoints = endpoints.unwrap_or_default();
+    config.endpoints = endpoints.iter().filter_map(|cursor| cursor.text()).map(str::to_owned).collect();
+    let patience = |cursor: Cursor| cursor.duration(PATIENCE);
+    fields.set("connect_timeout", &mut config.connect_timeout, patience);
+    fields.set("idle_timeout", &mut config.idle_timeout, patience);
+    fields.set("idle_connections", &mut config.idle_connections, |cursor| cursor.count(0..=100_000));
+    fields.set("connections", &mut config.connections, |cursor| cursor.count(1..=100_000));
+    fields.set("call_timeout", &mut service.call_timeout, Cursor::milliseconds);
+    let is_anonymous = fields.get("anonymous").and_then(Cursor::boolean).unwrap_or(false);
+    service.knows_us = is_anonymous || fields.has("credential");
+    if is_anonymous && fields.has("credential") {
+        let message = "a service is either `anonymous` or has a `credential`, not both";
+        fields.notes().wrong(fields.span_of("anonymous"), message);
+    }
+    fields.set("credential", &mut config.credential, credential);
+    if endpoints.len() == config.endpoints.len() && fields.has("endpoints") {
+        check(named, &endpoints, config.clone());
+    }
+    Some(config)
+}
+
+fn credential(cursor: Cursor) -> Option<Credential> {
+    let file = cursor.fields("`credential`", &["bearer_file"])?.need("bearer_file")?;
+    bearer::read(file).map(Credential::Bearer)
+}
+
+/// Lets the crate that reaches the services judge the settings; what it names by its value is marked there.
+fn check(named: &Named, endpoints: &[Cursor], config: ServiceConfig) {
+    let config = Config { services: BTreeMap::from([(named.key.to_owned(), config)]) };
+    let mut marked = Vec::new();
+    for invalid in config.validate().err().unwrap_or_default() {
+        let is_meant = |cursor: &&Cursor| {
+            cursor.text().is_some_and(|text| invalid.message.contains(&format!("`{text}`")))
+        };
+        // Of two that are equal the later one is too many.
+        let meant = endpoints.iter().rev().filter(is_meant).find(|cursor| !marked.contains(&cursor.span()));
+        let span = meant.map_or(named.key_span, |cursor| cursor.span());
+        marked.push(span);
+        named.value.notes().wrong(span, format!("service `{}`: {}", named.key, invalid.message));
+    }
+}

@@ -1,0 +1,119 @@
+//! Texts with expressions: whether they parse, stand where they may, and name what is there.
+
+use super::cursor::Cursor;
+use super::likely::suggestion;
+use super::source::Span;
+use super::yaml::{Node, Scalar, Value};
+use http::HeaderName;
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use unanimo_expression::{ParseError, Reference, Template};
+
+/// What may be named.
+pub struct Scope<'a> {
+    /// The parameters of the route's path; `None` where nobody can know them.
+    pub parameters: Option<&'a [String]>,
+    /// The route's branches, where their answers may be named; none where they may not.
+    pub answers: Option<&'a [String]>,
+    /// The client's credentials that the route passes on.
+    pub credentials: &'a [HeaderName],
+}
+
+/// Where the text will stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In a string of a body.
+    Body,
+    /// In a header's value.
+    Header,
+    /// In a path.
+    Path,
+}
+
+impl<'a> Cursor<'a> {
+    /// A text with expressions, checked for the place where it will stand.
+    pub fn template(self, place: Place, scope: &Scope) -> Option<&'a str> {
+        let text = self.text()?;
+        let checked = Template::parse(text).and_then(|template| match place {
+            Place::Body => Ok(template),
+            Place::Header => template.check_header().map(|()| template),
+            Place::Path => template.check_path().map(|()| template),
+        });
+        match checked {
+            Ok(template) => {
+                let wrong: Vec<_> = template.references().filter(|it| !self.may_name(it, scope)).collect();
+                wrong.is_empty().then_some(text)
+            }
+            Err(error) => {
+                self.wrong_expression(&error);
+                None
+            }
+        }
+    }
+
+    /// Notes what is wrong with this text, at the very character where the source shows it.
+    pub fn wrong_expression(self, error: &ParseError) {
+        let span = self.node.at_offset(error.offset, self.notes.source().slice(self.node.span));
+        match &error.likely {
+            Some(likely) => self.notes.wrong_but(span, &error.message, format!("did you mean `{likely}`?")),
+            None => self.notes.wrong(span, &error.message),
+        }
+    }
+
+    fn may_name(self, reference: &Reference, scope: &Scope) -> bool {
+        match reference {
+            Reference::RequestParameter(name) => {
+                let Some(known) = scope.parameters.filter(|known| !known.contains(name)) else { return true };
+                let help = match known {
+                    [] => format!("a segment of the route's `path` may be `{{{name}}}`"),
+                    _ => suggestion(name, known.iter().map(String::as_str)),
+                };
+                self.wrong_but(format!("`{reference}`: the route's `match` has no parameter `{name}`"), help);
+                false
+            }
+            Reference::RequestHeader(name) if is_secret(name, scope.credentials) => {
+                let message = format!("`{reference}` would write a client's credential to the journal");
+                self.wrong_but(message, format!("let it travel with `pass_credentials: [{name}]` instead"));
+                false
+            }
+            Reference::BranchResponse { branch, .. } => match scope.answers {
+                Some(branches) if branches.contains(branch) => true,
+                Some(branches) => {
+                    let names = branches.iter().map(String::as_str);
+                    self.wrong_but(
+                        format!("`{reference}`: the route has no branch `{branch}`"),
+                        suggestion(branch, names),
+                    );
+                    false
+                }
+                None => {
+                    let message =
+                        format!("`{reference}`: a call cannot use a branch's answer in this version");
+                    self.wrong_but(message, "`respond` may; order alone is said with `after`");
+                    false
+                }
+            },
+            _ => true,
+        }
+    }
+}
+
+/// Whether this header of a client is a credential.
+fn is_secret(name: &str, passed: &[HeaderName]) -> bool {
+    [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].iter().chain(passed).any(|secret| secret == name)
+}
+
+impl Node {
+    /// Where a byte of this text stands in the source: only where the source shows the text as it is, on one line and
+    /// without escapes; else where the text begins.
+    fn at_offset(&self, offset: usize, written: &str) -> Span {
+        let Value::Scalar(Scalar { text, plain }) = &self.value else { return self.span };
+        let quotation_mark = usize::from(!plain);
+        match written.get(quotation_mark..written.len() - quotation_mark.min(written.len())) {
+            Some(shown) if shown == text && offset <= text.len() => {
+                let start = self.span.start + quotation_mark + offset;
+                Span { start, end: start }
+            }
+            _ => self.span,
+        }
+    }
+}

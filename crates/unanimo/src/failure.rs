@@ -1,0 +1,62 @@
+//! Why the process cannot start, or had to end: whose fault it is, and what to do now.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// A reason to end with a code other than zero.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl Failure {
+    /// Services that cannot be reached as configured.
+    pub fn services(mistakes: Vec<unanimo_upstream::Invalid>) -> Failure {
+        Failure(lines("the services are misconfigured", mistakes))
+    }
+
+    /// Routes that cannot stand together.
+    pub fn routes(mistakes: Vec<unanimo_gateway::Invalid>) -> Failure {
+        Failure(lines("the routes are misconfigured", mistakes))
+    }
+
+    /// The journal's directory cannot be opened.
+    pub fn journal(error: unanimo_journal::Error) -> Failure {
+        Failure(error.to_string())
+    }
+
+    /// The runtime refuses to start.
+    pub fn start(error: unanimo_runtime::Error) -> Failure {
+        Failure(error.to_string())
+    }
+
+    /// An address cannot be listened on.
+    pub fn bind(address: SocketAddr, error: &std::io::Error) -> Failure {
+        Failure(format!("{address} cannot be listened on: {error}; end what listens there, or configure another address"))
+    }
+
+    /// The operating system gives no thread, runtime or signal handler.
+    pub fn thread(error: std::io::Error) -> Failure {
+        Failure(format!("the operating system refuses a thread or a signal handler: {error}; raise the limits"))
+    }
+
+    /// A listener broke.
+    pub fn serve(error: std::io::Error) -> Failure {
+        Failure(format!("a listener broke: {error}; start again"))
+    }
+
+    /// The journal has failed: only a new start, which recovers from disk, can go on.
+    pub fn poisoned(poison: &unanimo_journal::Poison) -> Failure {
+        Failure(format!("{poison}; look at the disk, and start again: what was begun is finished from the journal"))
+    }
+}
+
+fn lines<T: fmt::Display>(title: &str, mistakes: Vec<T>) -> String {
+    mistakes.iter().fold(format!("{title}:"), |text, mistake| format!("{text}\n  {mistake}"))
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failure {}

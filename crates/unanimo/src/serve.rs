@@ -1,0 +1,203 @@
+//! The only wiring: how the crates become one process, and how it ends.
+//!
+//! ```text
+//!  main thread                      worker threads                     journal's thread
+//!  ───────────                      ──────────────                     ────────────────
+//!  build table, replay journal
+//!  start workers ─────────────────▶ take the seat: recovered
+//!  admin listener                   accept, route, run transactions ──▶ write, sync, tell
+//!  SIGTERM, or a failed journal ──▶ stop accepting, tell the waiters
+//!  join workers ◀────────────────── drained
+//!  close the journal ─────────────────────────────────────────────────▶ last sync
+//! ```
+
+use crate::config::Config;
+use crate::failure::Failure;
+use prometheus_client::registry::Registry;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+use unanimo_control::Probe;
+use unanimo_gateway::{Limits, Metrics, Table};
+use unanimo_participants::Http;
+use unanimo_runtime::{Handle, Recovered, Seat, recover};
+use unanimo_upstream::{Services, Upstream};
+
+/// Serves a configuration until SIGTERM or SIGINT.
+pub fn serve(config: Config) -> Result<(), Failure> {
+    let services = Arc::new(Services::new(config.upstream).map_err(Failure::services)?);
+    let table = Arc::new(Table::build(&config.gateway, &services).map_err(Failure::routes)?);
+    let recovered = recover(
+        unanimo_runtime::Config {
+            workers: config.workers,
+            open_limit: config.open_transactions,
+            retry: config.retry,
+            journal: config.journal.clone(),
+        },
+        unanimo_journal::Files::open(&config.journal.directory).map_err(Failure::journal)?,
+    );
+    let Recovered { seats, handle, committing, report } = recovered.map_err(Failure::start)?;
+    tracing::info!(batches = report.batches, records = report.records, open = report.open, "journal replayed");
+    if let Some(torn) = &report.torn {
+        tracing::warn!(file = %torn.path.display(), offset = torn.offset, "a torn tail was cut: nobody was told of it");
+    }
+
+    let mut registry = Registry::with_prefix("unanimo");
+    let metrics = Metrics::new(&mut registry, &table);
+    let counts = unanimo_runtime::metrics::Metrics::new(&handle);
+    registry.register_collector(Box::new(counts.clone()));
+    let control = runtime().map_err(Failure::thread)?;
+    let (leave, leaving) = watch::channel(false);
+    let (failed, failures) = mpsc::channel(seats.len().max(1));
+    let mut sockets = bind(&config.gateway.listeners, seats.len())?;
+    let mut workers = Vec::new();
+    for seat in seats {
+        let worker = Worker {
+            listeners: sockets.pop().unwrap_or_default(),
+            table: table.clone(),
+            services: services.clone(),
+            limits: config.gateway.limits.clone(),
+            metrics: metrics.clone(),
+            leaving: leaving.clone(),
+            failed: failed.clone(),
+        };
+        workers.push(worker.spawn(seat)?);
+    }
+    drop(failed);
+    let probe = Process { handle: handle.clone(), registry: Arc::new(registry), counts };
+    let ended = control.block_on(control_plane(config.admin, probe, &handle, failures));
+    tracing::info!("ending: no new request is accepted, and who waits is told where the answer will be");
+    leave.send_replace(true);
+    control.block_on(handle.leave());
+    for worker in workers {
+        // What a worker had to say came over its channel.
+        let _ = worker.join();
+    }
+    handle.journal().close();
+    committing.join();
+    ended
+}
+
+/// A current-thread runtime: one of these for each worker, and one for the control plane.
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// The sockets of every worker: each has its own of each listener, and the kernel shares the connections out.
+fn bind(
+    listeners: &[unanimo_gateway::ListenerConfig],
+    workers: usize,
+) -> Result<Vec<Vec<TcpListener>>, Failure> {
+    let mut sockets: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+    for listener in listeners {
+        let bound = unanimo_gateway::bind(listener, workers).map_err(|error| Failure::bind(listener.address, &error))?;
+        if let Some(address) = bound.first().and_then(|socket| socket.local_addr().ok()) {
+            tracing::info!(listener = listener.name, %address, "listening");
+        }
+        sockets.iter_mut().zip(bound).for_each(|(sockets, socket)| sockets.push(socket));
+    }
+    Ok(sockets)
+}
+
+/// What one worker's thread needs.
+struct Worker {
+    listeners: Vec<TcpListener>,
+    table: Arc<Table>,
+    services: Arc<Services>,
+    limits: Limits,
+    metrics: Metrics,
+    leaving: watch::Receiver<bool>,
+    failed: mpsc::Sender<Failure>,
+}
+
+impl Worker {
+    fn spawn(self, seat: Seat) -> Result<JoinHandle<()>, Failure> {
+        let name = format!("worker-{}", seat.number());
+        let failed = self.failed.clone();
+        let thread = std::thread::Builder::new().name(name);
+        let run = move || {
+            if let Err(failure) = self.run(seat) {
+                // Full only if other workers have failed as well: one failure is enough to end.
+                let _ = failed.try_send(failure);
+            }
+        };
+        thread.spawn(run).map_err(Failure::thread)
+    }
+
+    fn run(mut self, seat: Seat) -> Result<(), Failure> {
+        let runtime = runtime().map_err(Failure::thread)?;
+        LocalSet::new().block_on(&runtime, async move {
+            let upstream = Upstream::new(self.services);
+            let transactions = seat.take(Http::new(upstream.clone())).map_err(Failure::start)?;
+            let worker = unanimo_gateway::Worker {
+                listeners: self.listeners,
+                table: self.table,
+                transactions,
+                upstream,
+                limits: self.limits,
+                metrics: self.metrics,
+            };
+            let shutdown = async move {
+                // The sender is gone only when the process ends anyway.
+                let _ = self.leaving.wait_for(|leaving| *leaving).await;
+            };
+            unanimo_gateway::serve(worker, shutdown).await.map_err(Failure::serve)
+        })
+    }
+}
+
+/// Serves the admin listener until the process has to end, and says whether it ends well.
+async fn control_plane(
+    admin: Option<std::net::SocketAddr>,
+    probe: Process,
+    handle: &Handle,
+    mut failures: mpsc::Receiver<Failure>,
+) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::thread)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::thread)?;
+    let pages = async {
+        let Some(address) = admin else { return std::future::pending().await };
+        let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| Failure::bind(address, &error))?;
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(listener = "admin", %address, "listening");
+        }
+        axum::serve(listener, unanimo_control::router(handle.clone(), probe)).await.map_err(Failure::serve)
+    };
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        poison = handle.poisoned() => Err(Failure::poisoned(&poison)),
+        Some(failure) = failures.recv() => Err(failure),
+        ended = pages => ended,
+    }
+}
+
+/// What the admin pages ask of the process.
+#[derive(Clone)]
+struct Process {
+    handle: Handle,
+    registry: Arc<Registry>,
+    counts: unanimo_runtime::metrics::Metrics,
+}
+
+impl Probe for Process {
+    fn ready(&self) -> Result<(), String> {
+        match self.handle.journal().poison() {
+            Some(poison) => Err(poison.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    async fn metrics(&self) -> String {
+        self.counts.refresh(&self.handle).await;
+        let mut text = String::new();
+        match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => format!("# the metrics cannot be written: {error}\n# EOF\n"),
+        }
+    }
+}
