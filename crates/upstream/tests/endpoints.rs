@@ -12,7 +12,7 @@ use common::{One, Server, get, listen, one, run, service, text, until};
 use http_body_util::BodyExt;
 use socket2::{Domain, Socket, Type};
 use tokio::sync::Semaphore;
-use unanimo_upstream::{Kind, Sent, ServiceConfig};
+use unanimo_upstream::{Kind, Sent, ServiceConfig, Upstream};
 
 /// A service that answers with its own address.
 fn named() -> Server {
@@ -50,6 +50,20 @@ fn every_endpoint_has_its_turn() {
         let expected = addresses.map(|address| (name(address), 100)).into();
         assert_eq!(count(&one, 300).await, expected);
         assert!(servers.iter().all(|server| server.accepted() == 1));
+    });
+}
+
+#[test]
+fn workers_begin_at_different_endpoints() {
+    run(async {
+        let servers = [named(), named()];
+        let one = one(service(&servers.each_ref().map(|server| server.address)));
+        // That all of them begin at the same endpoint has a chance of one in 2⁶³.
+        for _ in 0..64 {
+            let worker = Upstream::new(one.upstream.services().clone());
+            worker.send(one.id, get("/")).await.unwrap().collect().await.unwrap();
+        }
+        assert!(servers.iter().all(|server| server.accepted() > 0));
     });
 }
 

@@ -19,32 +19,46 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 /// A service that does with its connections, one after another, exactly what a script says.
 struct Script {
     address: SocketAddr,
-    done: Receiver<()>,
-    thread: Option<JoinHandle<()>>,
+    may_close: SyncSender<()>,
+    closed: Receiver<()>,
+    thread: JoinHandle<()>,
 }
 
 impl Script {
-    /// Each connection reads one request for each answer, writes the answer, and is closed after the last.
-    /// `done` hears of each that was closed.
+    /// Each connection reads one request for each answer, writes the answer, and is closed after the last,
+    /// as soon as it may.
     fn start(connections: &'static [&'static [&'static [u8]]]) -> Self {
         let listener = listen();
         let address = listener.local_addr().unwrap();
-        let (closed, done) = sync_channel(connections.len());
-        let thread = std::thread::spawn(move || play(&listener, connections, &closed));
-        Self { address, done, thread: Some(thread) }
+        let (may_close, allowed) = sync_channel(connections.len());
+        let (done, closed) = sync_channel(connections.len());
+        let thread = std::thread::spawn(move || play(&listener, connections, &allowed, &done));
+        Self { address, may_close, closed, thread }
     }
 
-    /// Blocks this worker's thread: none of its tasks notices that the connection was closed.
-    fn wait_for_close(&self) {
-        self.done.recv_timeout(Duration::from_secs(10)).unwrap();
+    fn allow_close(&self) {
+        self.may_close.send(()).unwrap();
     }
 
-    fn finish(mut self) {
-        self.thread.take().unwrap().join().unwrap();
+    /// Closes a connection while this worker looks away: it finds out together with the time that is over, so
+    /// that its next request is queued before the connection's own task has looked.
+    async fn close_unseen(&self) {
+        let blocking = async {
+            self.allow_close();
+            self.closed.recv_timeout(Duration::from_secs(10)).unwrap();
+            // The kernel may take a moment to bring the news.
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        tokio::join!(tokio::time::sleep(Duration::from_millis(1)), blocking);
+    }
+
+    fn finish(self) {
+        drop(self.may_close);
+        self.thread.join().unwrap();
     }
 }
 
-fn play(listener: &TcpListener, connections: &[&[&[u8]]], closed: &SyncSender<()>) {
+fn play(listener: &TcpListener, connections: &[&[&[u8]]], allowed: &Receiver<()>, done: &SyncSender<()>) {
     for answers in connections {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -52,8 +66,9 @@ fn play(listener: &TcpListener, connections: &[&[&[u8]]], closed: &SyncSender<()
             read_head(&mut stream);
             stream.write_all(answer).unwrap();
         }
+        let _ = allowed.recv();
         drop(stream);
-        closed.send(()).unwrap();
+        done.send(()).unwrap();
     }
 }
 
@@ -72,7 +87,7 @@ fn a_connection_that_was_closed_while_idle_is_replaced() {
         let script = Script::start(&[&[OK], &[OK, OK]]);
         let one = one(service(&[script.address]));
         assert_eq!(one.get("/1").await.unwrap(), "ok");
-        script.wait_for_close();
+        script.close_unseen().await;
         assert_eq!(one.get("/2").await.unwrap(), "ok");
         assert_eq!(one.get("/3").await.unwrap(), "ok");
         let stats = one.upstream.services().stats(one.id);
@@ -108,6 +123,7 @@ fn a_close_before_the_answer_may_have_been_acted_upon() {
 fn a_reused_connection_that_breaks_after_the_request_is_no_safer() {
     run(async {
         let script = Script::start(&[&[OK, b""]]);
+        script.allow_close();
         let one = one(service(&[script.address]));
         assert_eq!(one.get("/1").await.unwrap(), "ok");
         let error = one.get("/2").await.unwrap_err();
