@@ -93,7 +93,7 @@ pub struct Batcher {
     /// Oldest first. Offers go into the last one; more than one stands here only across the end of a segment.
     pending: VecDeque<Batch>,
     waiting: Waiting,
-    /// Bytes of all that is pending or under way.
+    /// Bytes of all entries that are pending or under way.
     queued: usize,
     /// The segment that offers go to, and where the batches end that stand in it.
     segment: SegmentNumber,
@@ -201,15 +201,18 @@ impl Batcher {
         if named.is_some() && named != given { Err(AppendError::PlanMissing) } else { Ok(()) }
     }
 
-    /// At most so many bytes will these records need, plan and batch header included.
+    /// At most so many bytes will these records need, with the plan. What begins is refused a little before what
+    /// goes on, so that a full queue never keeps a transaction from its end.
     fn need(&self, plan: Option<&(Digest, Bytes)>, records: &[Record]) -> Result<u64, AppendError> {
         let plan = plan.map_or(0, |(_, bytes)| codec::plan_bound(bytes));
         let bytes = plan + records.iter().filter(|r| is_written(r)).map(codec::bound).sum::<usize>();
-        let limit = (self.segment_size - FIRST_BATCH) as usize - BATCH_HEADER;
-        if bytes > limit.min(self.queue_bytes) {
+        let begins = records.iter().any(|record| matches!(record, Record::Begun(_)));
+        let queue = if begins { self.queue_bytes / 8 * 7 } else { self.queue_bytes };
+        let limit = queue.min((self.segment_size - FIRST_BATCH) as usize - BATCH_HEADER);
+        if bytes > limit {
             return Err(AppendError::TooLarge { bytes, limit });
         }
-        if self.queued + bytes > self.queue_bytes { Err(AppendError::Full) } else { Ok(bytes as u64) }
+        if self.queued + bytes > queue { Err(AppendError::Full) } else { Ok(bytes as u64) }
     }
 
     /// Sees to it that the last pending batch can take so many bytes more.

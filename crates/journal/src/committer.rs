@@ -7,7 +7,7 @@ use crate::journal::Shared;
 use crate::segments::Segments;
 use crate::{Error, Now, Poison, SegmentNumber, Watermark};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::thread::JoinHandle;
 use unanimo_protocol::Time;
 
@@ -40,11 +40,12 @@ pub enum Turn {
 pub struct Committer<D: Disk> {
     shared: Arc<Shared>,
     segments: Segments<D>,
+    told_poison: bool,
 }
 
 impl<D: Disk> Committer<D> {
     pub(crate) fn new(shared: Arc<Shared>, segments: Segments<D>) -> Committer<D> {
-        Committer { shared, segments }
+        Committer { shared, segments, told_poison: false }
     }
 
     /// Carries out one step.
@@ -52,18 +53,21 @@ impl<D: Disk> Committer<D> {
         let step = self.shared.lock().take(now);
         let done = match step {
             Step::Idle(until) => return Turn::Idle(until),
-            Step::End => return Turn::Ended,
+            Step::End => return self.tell_poison().map_or(Turn::Ended, |told| Turn::Did(Some(told))),
             Step::Write(batch) => self.write(batch).map(|watermark| Some(Progress::Synced(watermark))),
             step => self.carry_out(step, now),
         };
-        match done {
-            Ok(progress) => Turn::Did(progress),
-            Err(error) => {
-                let poison = Poison::new(error);
-                self.shared.lock().failed(poison.clone());
-                Turn::Did(Some(Progress::Poisoned(poison)))
-            }
-        }
+        let progress = done.unwrap_or_else(|error| {
+            self.shared.lock().failed(Poison::new(error));
+            self.tell_poison()
+        });
+        Turn::Did(progress)
+    }
+
+    /// The poison, the first time that it is asked for.
+    fn tell_poison(&mut self) -> Option<Progress> {
+        let told = std::mem::replace(&mut self.told_poison, true);
+        if told { None } else { self.shared.lock().poison().cloned().map(Progress::Poisoned) }
     }
 
     fn write(&mut self, mut batch: Batch) -> Result<Watermark, Error> {
@@ -72,7 +76,7 @@ impl<D: Disk> Committer<D> {
         self.shared.counters.syncs.fetch_add(1, Relaxed);
         self.shared.counters.committed(batch.forced, batch.buffer.len() as u64);
         let watermark = self.shared.lock().synced(batch);
-        self.shared.watermark.store(watermark.position().number(), std::sync::atomic::Ordering::Release);
+        self.shared.watermark.store(watermark.position().number(), Release);
         Ok(watermark)
     }
 

@@ -15,13 +15,14 @@ pub struct Config {
     pub directory: PathBuf,
     /// Bytes of a segment, allocated at once: 4 KiB to 1 GiB. A decision that is larger is refused.
     pub segment_size: u64,
-    /// The shortest time between two syncs while at least 8 forced records wait; at most 100 ms.
+    /// The shortest time from one sync's start to the next while at least 8 forced records wait; at most 100 ms.
     pub commit_interval: Duration,
     /// How long segments stay in which nothing is open.
     pub retention: Retention,
     /// Whether a file system may be used that forgets (tmpfs, overlayfs) or promises less (NFS).
     pub accept_ephemeral: bool,
-    /// Bytes that may wait for the committing thread, what it is writing included; beyond it appends are refused.
+    /// Bytes that may wait for the committing thread, what it is writing included; beyond it appends are refused,
+    /// and from seven eighths of it those that begin a transaction.
     pub queue_bytes: usize,
 }
 

@@ -160,11 +160,11 @@ pub enum AppendError {
     Full,
     /// The caller's epoch is not the one that is held: it lost its shards, and must stop.
     Fenced,
-    /// It would not fit a segment: the caller must refuse what was asked.
+    /// It would not fit a segment or the queue: the caller must refuse what was asked.
     TooLarge {
         /// Bytes that it may need.
         bytes: usize,
-        /// Bytes that a segment has room for.
+        /// Bytes that there is room for.
         limit: usize,
     },
     /// A `Begun` came without the plan that it names: a mistake in the caller.

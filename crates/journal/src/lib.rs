@@ -7,11 +7,11 @@
 //! **Never**: awaits, calls anybody but its listener, looks inside plans, calls and answers, retries a sync that
 //! failed, or writes over a tail that it has cut.
 //!
-//! **Read next**: [`Journal`] for what callers do, [`batcher`] for what is decided, `committer` for how it is
-//! carried out, `replay` for how it comes back.
+//! **Read next**: [`Journal`] for what callers do, `batcher` for what is decided, `committer` for how it is carried out,
+//! `replay` for how it comes back.
 
 mod appended;
-pub mod batcher;
+mod batcher;
 mod clock;
 mod codec;
 mod committer;

@@ -298,6 +298,10 @@ impl<D: Disk> Recovery<D> {
                 format!("it has {len} bytes instead of {}", header.size),
             ));
         }
+        if header.epoch >= self.manifest.epoch {
+            let why = "it is of a later start than the manifest, which must be an old copy".to_owned();
+            return Err(damaged(0, why));
+        }
         if header.number != number || header.node != self.manifest.node {
             let (node, number) = (header.node, header.number);
             return Err(damaged(
@@ -310,7 +314,6 @@ impl<D: Disk> Recovery<D> {
 
     fn read(&self, header: &SegmentHeader, bytes: &mut Vec<u8>) -> Result<(), Error> {
         let name = file_name(header.number);
-        bytes.clear();
         bytes.resize(header.size as usize, 0);
         let read = self.disk.open(&name).and_then(|file| file.read_at(0, bytes));
         let failed = |source| Error::Io { doing: "read", path: self.config.directory.join(&name), source };

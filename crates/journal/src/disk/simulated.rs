@@ -218,9 +218,11 @@ impl Contents {
         self.seen.clone_from(&self.durable);
     }
 
+    /// Writes what is dirty, and that alone: what a failed sync has marked as clean stays lost.
     fn sync(&mut self) {
-        self.durable.clone_from(&self.seen);
-        self.dirty.clear();
+        for (sector, states) in std::mem::take(&mut self.dirty) {
+            states.last().into_iter().for_each(|last| self.keep(sector, last));
+        }
     }
 }
 
