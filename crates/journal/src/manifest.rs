@@ -22,7 +22,7 @@ pub(crate) struct Manifest {
     pub(crate) epoch: Epoch,
     /// The first segment that must be there.
     pub(crate) oldest: SegmentNumber,
-    /// The last segment that was there when this was written: it and all before it must be.
+    /// The last segment: it is there, and all between are.
     pub(crate) newest: SegmentNumber,
     /// A batch that was durable when this was written: it and all before it must be readable.
     pub(crate) durable: Position,

@@ -75,7 +75,8 @@ impl<D: Disk> Segments<D> {
         if *written > from { file.sync_data() } else { Ok(()) }
     }
 
-    /// Opens the next segment: its zeros, its header, its name, each durable before what follows.
+    /// Opens the next segment: its zeros, its header, its name, and that the manifest misses it if it goes; each
+    /// durable before what follows.
     pub(crate) fn open_next(
         &mut self,
         number: SegmentNumber,
@@ -85,7 +86,8 @@ impl<D: Disk> Segments<D> {
         self.prepare(self.size)?;
         let name = file_name(number);
         let opened = self.name_next(number, &name, after, unix);
-        opened.map_err(|source| self.failed("open", &name, source))
+        opened.map_err(|source| self.failed("open", &name, source))?;
+        self.remember(after)
     }
 
     fn name_next(&mut self, number: SegmentNumber, name: &str, after: Position, unix: u64) -> io::Result<()> {

@@ -3,3 +3,8 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 mod crashes;
+mod damage;
+mod decisions;
+mod faults;
+mod records;
+mod story;

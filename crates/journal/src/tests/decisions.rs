@@ -1,0 +1,203 @@
+//! What the batcher decides: pacing, rotation, bounds, retention.
+
+use super::common::{begun, committed, id, plan};
+use super::story::{Running, read, small};
+use crate::batcher::Due;
+use crate::pacing::{Pacing, Waiting};
+use crate::simulated::Simulated;
+use crate::{Append, AppendError, Config, Now, Progress, Retention, SegmentNumber, Turn};
+use std::time::Duration;
+use unanimo_protocol::{BranchIndex, Record, Time};
+
+/// Microseconds.
+const MS: u64 = 1000;
+
+#[test]
+fn when_a_sync_is_due() {
+    // The last batch was taken at 0, with records or without; so much waits, seen first at `now`.
+    let table: [(bool, u64, u64, u64, Due); 14] = [
+        (false, 0, 0, 5, Due::Never),
+        (true, 0, 0, 5, Due::At(Time(50 * MS))),
+        (true, 0, 0, 50 * MS, Due::Now),
+        (false, 0, 0, 50 * MS, Due::Never),
+        (false, 1, 0, 5, Due::Now),
+        (true, 7, 0, 5, Due::Now),
+        (true, 8, 0, 5, Due::At(Time(MS))),
+        (false, 64, 0, 999, Due::At(Time(MS))),
+        (false, 64, 0, MS, Due::Now),
+        (false, 0, 1, 5, Due::At(Time(100 * MS + 5))),
+        (true, 0, 1, 5, Due::At(Time(50 * MS))),
+        (false, 0, 1000, 60 * MS, Due::At(Time(160 * MS))),
+        (false, 1, 1000, 5, Due::Now),
+        (false, 8, 1000, 5, Due::At(Time(MS))),
+    ];
+    for (records, forced, lazy, now, due) in table {
+        let mut pacing = Pacing::new(Duration::from_millis(1));
+        pacing.taken(Time(0), records);
+        let found = pacing.due(Waiting { forced, lazy }, Time(now));
+        assert_eq!(found, due, "records {records}, forced {forced}, lazy {lazy}, at {now}");
+    }
+}
+
+#[test]
+fn lazy_records_wait_for_company_and_no_longer_than_a_tenth_of_a_second() {
+    let mut running = Running::start(&Simulated::new(1));
+    running.commit(id(1), Some(plan(1)), vec![begun(1, b"")]);
+    running.later(Duration::from_secs(1));
+    running.run(); // The watermark is carried on.
+    let syncs = |running: &Running| running.journal.counters().batch_sizes.counts().iter().sum::<u64>();
+    let before = syncs(&running);
+    let told = Record::Told { branch: BranchIndex(0) };
+    let position = running.append(id(1), None, vec![told]);
+    assert_eq!(running.run(), []);
+    running.later(Duration::from_millis(99));
+    assert_eq!(running.run(), []);
+    running.later(Duration::from_millis(1));
+    assert!(matches!(running.run()[..], [Progress::Synced(watermark)] if watermark.covers(position)));
+    // Then one empty batch, and no more.
+    running.later(Duration::from_millis(49));
+    assert_eq!(running.run(), []);
+    running.later(Duration::from_millis(1));
+    assert_eq!(running.run().len(), 1);
+    running.later(Duration::from_secs(100));
+    assert_eq!(running.run(), []);
+    assert_eq!(syncs(&running) - before, 2);
+    assert_eq!(running.committer.turn(running.now), Turn::Idle(None));
+}
+
+#[test]
+fn after_idling_even_the_last_batch_cannot_be_damaged_unseen() {
+    let mut running = Running::start(&Simulated::new(1));
+    running.commit(id(1), Some(plan(1)), vec![begun(1, b"calls")]);
+    running.later(Duration::from_millis(50));
+    running.run();
+    let mut image = running.disk.image();
+    image.get_mut("0000000001.journal").unwrap()[600] ^= 1;
+    assert!(read(&image).is_err());
+}
+
+#[test]
+fn records_of_one_decision_settle_together() {
+    let mut running = Running::start(&Simulated::new(1));
+    let answered = Record::Answered {
+        branch: BranchIndex(0),
+        operation: unanimo_protocol::Operation::Prepare,
+        outcome: unanimo_protocol::Outcome::Done,
+    };
+    let settled = running.commit(id(1), Some(plan(1)), vec![begun(1, b"calls")]);
+    assert_eq!(settled.len(), 1);
+    let append = |records| Append { transaction: id(1), epoch: running.journal.epoch(), plan: None, records };
+    // Volatile alone: nothing is written.
+    let volatile = running.journal.append(append(vec![answered.clone()])).unwrap();
+    assert_eq!(volatile.settle(running.journal.watermark()).unwrap().len(), 1);
+    assert_eq!(
+        running.committer.turn(running.now),
+        Turn::Idle(Some(running.now.time + Duration::from_millis(50)))
+    );
+    // With a forced one it waits.
+    let both = running.journal.append(append(vec![answered.clone(), committed(b"yes")])).unwrap();
+    let both = both.settle(running.journal.watermark()).unwrap_err();
+    running.run();
+    let settled = both.settle(running.journal.watermark()).unwrap();
+    assert_eq!(settled[0].record(), &answered);
+    assert_eq!(settled.len(), 2);
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let running = Running::start(&Simulated::new(1));
+    let append = |plan, records| Append { transaction: id(1), epoch: running.journal.epoch(), plan, records };
+    let refused = |append| running.journal.append(append).unwrap_err();
+    assert!(matches!(
+        refused(append(Some(plan(1)), vec![begun(1, &[0; 4096])])),
+        AppendError::TooLarge { bytes: 4097.., limit: 0..4096 }
+    ));
+    assert_eq!(refused(append(None, vec![begun(1, b"")])), AppendError::PlanMissing);
+    assert_eq!(refused(append(Some(plan(2)), vec![begun(1, b"")])), AppendError::PlanMissing);
+}
+
+#[test]
+fn a_full_queue_refuses_what_begins_before_what_goes_on() {
+    let config = Config { queue_bytes: 8 * 1024, ..small() };
+    let mut running = Running::with(config, &Simulated::new(1), Now::default());
+    let append =
+        |records| Append { transaction: id(1), epoch: running.journal.epoch(), plan: Some(plan(1)), records };
+    let mut taken = 0;
+    while running.journal.append(append(vec![begun(1, &[0; 100])])).is_ok() {
+        taken += 1;
+        assert!(taken < 100, "the queue has no bound");
+    }
+    assert_eq!(running.journal.append(append(vec![begun(1, &[0; 100])])).unwrap_err(), AppendError::Full);
+    assert!(running.journal.append(append(vec![committed(b"yes")])).is_ok());
+    running.run();
+    let append = Append {
+        transaction: id(2),
+        epoch: running.journal.epoch(),
+        plan: Some(plan(1)),
+        records: vec![begun(1, b"")],
+    };
+    assert!(running.journal.append(append).is_ok(), "what was written makes room");
+}
+
+/// Fills segments with transactions that end, but for the first one.
+fn fill(running: &mut Running, transactions: std::ops::Range<u64>) {
+    for number in transactions {
+        running.commit(id(number), Some(plan(1)), vec![begun(1, &[0; 900])]);
+        running.commit(id(number), None, vec![Record::Ended]);
+    }
+}
+
+fn dropped(told: &[Progress]) -> Option<SegmentNumber> {
+    told.iter().rev().find_map(|progress| match progress {
+        Progress::Dropped { oldest } => Some(*oldest),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_segment_with_something_open_stays() {
+    let retention = Retention { time: Duration::from_secs(60), size: 10 * 4096 };
+    let mut running = Running::with(Config { retention, ..small() }, &Simulated::new(1), Now::default());
+    running.commit(id(1), Some(plan(1)), vec![begun(1, b"calls")]);
+    fill(&mut running, 2..30);
+    let segments =
+        |running: &Running| running.disk.image().keys().filter(|n| n.ends_with(".journal")).count();
+    assert!(segments(&running) > 10, "kept beyond the limit, for the first transaction");
+    let (records, report) = read(&running.disk.image()).unwrap();
+    assert_eq!((records[0].0, report.open), (id(1), 1));
+    running.commit(id(1), None, vec![Record::Ended]);
+    assert!(dropped(&running.run()).is_none(), "it is dropped at once");
+    assert!(segments(&running) <= 10);
+    assert_eq!(read(&running.disk.image()).unwrap().1.open, 0);
+}
+
+#[test]
+fn a_segment_ages_from_when_the_next_was_opened() {
+    let retention = Retention { time: Duration::from_secs(60), size: 1 << 30 };
+    let mut running = Running::with(Config { retention, ..small() }, &Simulated::new(1), Now::default());
+    running.commit(id(9), Some(plan(1)), vec![begun(1, b"calls")]);
+    fill(&mut running, 1..3);
+    running.now.unix_seconds = 100;
+    fill(&mut running, 3..5); // Opens the second segment.
+    running.commit(id(9), None, vec![committed(b"yes"), Record::Ended]);
+    running.now.unix_seconds = 159;
+    assert_eq!(dropped(&running.run()), None);
+    assert!(matches!(running.committer.turn(running.now), Turn::Idle(Some(_))), "it wakes for it");
+    running.now.unix_seconds = 160;
+    assert_eq!(dropped(&running.run()), Some(SegmentNumber(2)));
+    // What is left of the dropped transactions is no beginning of new ones.
+    let (records, report) = read(&running.disk.image()).unwrap();
+    assert!(records.iter().all(|(found, _)| *found == id(3) || *found == id(4)));
+    assert!(report.leftovers == 2, "{report:?}");
+}
+
+#[test]
+fn each_segment_holds_the_plans_of_its_own_beginnings() {
+    let mut running = Running::start(&Simulated::new(1));
+    fill(&mut running, 1..20);
+    let mark = plan(1).1;
+    for (name, bytes) in running.disk.image().iter().filter(|(name, _)| name.ends_with(".journal")) {
+        let plans = memchr::memmem::find_iter(bytes, &mark).count();
+        assert_eq!(plans, 1, "{name}");
+    }
+}
