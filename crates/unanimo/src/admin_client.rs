@@ -32,7 +32,9 @@ pub fn get(admin: &str, path: &str) -> Result<(StatusCode, Bytes), Error> {
     let seconds = PATIENCE.as_secs();
     match asked {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(why)) => Err(Error(format!("{admin} cannot be asked: {why}; is the gateway running, and its `admin` there?"))),
+        Ok(Err(why)) => Err(Error(format!(
+            "{admin} cannot be asked: {why}; is the gateway running, and its `admin` there?"
+        ))),
         Err(_) => Err(Error(format!("{admin} has not answered for {seconds} s; is it the admin listener?"))),
     }
 }
@@ -45,6 +47,9 @@ async fn ask(admin: &str, path: &str) -> Result<(StatusCode, Bytes), Box<dyn std
     let request = Request::get(path).header(header::HOST, admin).body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;
     let status = response.status();
-    let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await.map_err(|error| error.to_string())?;
+    let body = Limited::new(response.into_body(), ANSWER_LIMIT)
+        .collect()
+        .await
+        .map_err(|error| error.to_string())?;
     Ok((status, body.to_bytes()))
 }

@@ -30,12 +30,16 @@ impl Failure {
 
     /// An address cannot be listened on.
     pub fn bind(address: SocketAddr, error: &std::io::Error) -> Failure {
-        Failure(format!("{address} cannot be listened on: {error}; end what listens there, or configure another address"))
+        Failure(format!(
+            "{address} cannot be listened on: {error}; end what listens there, or configure another address"
+        ))
     }
 
     /// The operating system gives no thread, runtime or signal handler.
     pub fn thread(error: std::io::Error) -> Failure {
-        Failure(format!("the operating system refuses a thread or a signal handler: {error}; raise the limits"))
+        Failure(format!(
+            "the operating system refuses a thread or a signal handler: {error}; raise the limits"
+        ))
     }
 
     /// A listener broke.
@@ -45,7 +49,9 @@ impl Failure {
 
     /// The journal has failed: only a new start, which recovers from disk, can go on.
     pub fn poisoned(poison: &unanimo_journal::Poison) -> Failure {
-        Failure(format!("{poison}; look at the disk, and start again: what was begun is finished from the journal"))
+        Failure(format!(
+            "{poison}; look at the disk, and start again: what was begun is finished from the journal"
+        ))
     }
 }
 

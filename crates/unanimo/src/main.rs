@@ -1,8 +1,11 @@
 //! The gateway that makes a request over several services all-or-nothing.
 
+mod admin_client;
 mod commands;
-#[allow(dead_code, unused_imports, reason = "whoever serves reads the rest")]
 mod config;
+mod failure;
+mod log;
+mod serve;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -17,11 +20,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(commands::run::Run),
     Check(commands::check::Check),
+    Transactions(commands::transactions::Transactions),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
+        Command::Transactions(transactions) => transactions.run(),
     }
 }

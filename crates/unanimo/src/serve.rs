@@ -41,13 +41,19 @@ pub fn serve(config: Config) -> Result<(), Failure> {
         unanimo_journal::Files::open(&config.journal.directory).map_err(Failure::journal)?,
     );
     let Recovered { seats, handle, committing, report } = recovered.map_err(Failure::start)?;
-    tracing::info!(batches = report.batches, records = report.records, open = report.open, "journal replayed");
+    tracing::info!(
+        batches = report.batches,
+        records = report.records,
+        open = report.open,
+        "journal replayed"
+    );
     if let Some(torn) = &report.torn {
         tracing::warn!(file = %torn.path.display(), offset = torn.offset, "a torn tail was cut: nobody was told of it");
     }
 
     let mut registry = Registry::with_prefix("unanimo");
-    let metrics = Metrics::new(&mut registry, &table);
+    let metrics = Metrics::new();
+    metrics.register(&mut registry);
     let counts = unanimo_runtime::metrics::Metrics::new(&handle);
     registry.register_collector(Box::new(counts.clone()));
     let control = runtime().map_err(Failure::thread)?;
@@ -94,7 +100,8 @@ fn bind(
 ) -> Result<Vec<Vec<TcpListener>>, Failure> {
     let mut sockets: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
     for listener in listeners {
-        let bound = unanimo_gateway::bind(listener, workers).map_err(|error| Failure::bind(listener.address, &error))?;
+        let bound = unanimo_gateway::bind(listener, workers)
+            .map_err(|error| Failure::bind(listener.address, &error))?;
         if let Some(address) = bound.first().and_then(|socket| socket.local_addr().ok()) {
             tracing::info!(listener = listener.name, %address, "listening");
         }
@@ -145,7 +152,14 @@ impl Worker {
                 // The sender is gone only when the process ends anyway.
                 let _ = self.leaving.wait_for(|leaving| *leaving).await;
             };
-            unanimo_gateway::serve(worker, shutdown).await.map_err(Failure::serve)
+            let drained = unanimo_gateway::serve(worker, shutdown).await.map_err(Failure::serve)?;
+            if drained.cut > 0 {
+                tracing::warn!(
+                    connections = drained.cut,
+                    "closed with a request under way: the grace was over"
+                );
+            }
+            Ok(())
         })
     }
 }
@@ -161,7 +175,8 @@ async fn control_plane(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::thread)?;
     let pages = async {
         let Some(address) = admin else { return std::future::pending().await };
-        let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| Failure::bind(address, &error))?;
+        let listener =
+            tokio::net::TcpListener::bind(address).await.map_err(|error| Failure::bind(address, &error))?;
         if let Ok(address) = listener.local_addr() {
             tracing::info!(listener = "admin", %address, "listening");
         }

@@ -52,7 +52,7 @@ fn counted(number: usize, what: &str) -> String {
 }
 
 /// Writes mistakes and warnings to standard error, in colour where somebody watches.
-fn tell(mistakes: &[config::Mistake]) {
+pub fn tell(mistakes: &[config::Mistake]) {
     let mut stderr = io::stderr().lock();
     let coloured = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     for mistake in mistakes {

@@ -89,7 +89,9 @@ impl List {
 /// What may not stand in a path or query as it is, percent-encoded.
 fn escaped(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' || byte == b'.';
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 fn fail(code: u8, why: &str) -> ExitCode {
@@ -120,7 +122,8 @@ fn row(cells: [String; 5]) -> String {
 }
 
 fn note(view: &Value) -> String {
-    let flags = ["stuck", "heuristic"].into_iter().filter(|flag| view[flag] == Value::Bool(true)).map(str::to_owned);
+    let flags =
+        ["stuck", "heuristic"].into_iter().filter(|flag| view[flag] == Value::Bool(true)).map(str::to_owned);
     flags.chain(view["cause"].as_str().map(str::to_owned)).collect::<Vec<_>>().join(", ")
 }
 
@@ -141,7 +144,8 @@ fn shown(view: &Value) -> String {
         .collect();
     for branch in view["branches"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let word = |name: &str| text(&branch[name]);
-        let (name, service, progress, last) = (word("name"), word("service"), word("progress"), word("last_answer"));
+        let (name, service, progress, last) =
+            (word("name"), word("service"), word("progress"), word("last_answer"));
         lines.push(format!("  {name:16} {service:16} {progress:10} {last}").trim_end().to_owned());
     }
     lines.join("\n")

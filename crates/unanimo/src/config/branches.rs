@@ -26,6 +26,7 @@ pub fn read(cursor: Cursor, mode: Option<Mode>, scope: &Scope, services: &Servic
     let elements = cursor.elements("`branches`")?;
     if elements.is_empty() {
         cursor.wrong("a transaction needs at least one branch");
+        return None;
     }
     if elements.len() > BranchSet::CAPACITY {
         let message =

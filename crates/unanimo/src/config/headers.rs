@@ -77,5 +77,5 @@ pub fn name(text: &str, usage: Use) -> Result<HeaderName, (String, &'static str)
         }
         _ => return Ok(name),
     };
-    Err((format!("the header `{name}` cannot be set here"), why))
+    Err((format!("the header `{name}` cannot be used here"), why))
 }

@@ -1,33 +1,49 @@
 //! The journal's settings. What they may be, the journal itself says.
 
 use super::cursor::{Cursor, Fields};
+use super::scalars::spell_size;
 use super::source::Span;
 use std::time::Duration;
+use unanimo_contract::plan::{ANSWER_LIMIT, CALLS_LIMIT};
 use unanimo_journal::Config;
 
 const KEYS: [&str; 5] = ["directory", "segment_size", "commit_interval", "retention", "accept_ephemeral"];
 
-/// Reads `journal`. Its directory is reckoned from the file's folder.
-pub fn journal(fields: &Fields) -> Option<Config> {
+const TIB: u64 = 1 << 40;
+
+/// Longer than anybody keeps a journal.
+const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Reads `journal`. Its directory is reckoned from the file's folder. `transaction_body` is the largest body of a
+/// request, in bytes, that may become part of a record.
+pub fn journal(fields: &Fields, transaction_body: usize) -> Option<Config> {
     let cursor = fields.need("journal")?;
     let fields = cursor.fields("`journal`", &KEYS)?;
     let directory = fields.need("directory")?.text()?;
     let mut config = Config::new(cursor.notes().source().folder().join(directory));
-    fields.set("segment_size", &mut config.segment_size, |cursor| cursor.size(0..=u64::MAX));
+    fields.set("segment_size", &mut config.segment_size, |cursor| cursor.size(0..=TIB));
     fields.set("commit_interval", &mut config.commit_interval, |cursor| {
-        cursor.duration(Duration::ZERO..=Duration::MAX)
+        cursor.duration(Duration::ZERO..=YEARS)
     });
     fields.set("accept_ephemeral", &mut config.accept_ephemeral, Cursor::boolean);
     let retention =
         fields.get("retention").and_then(|cursor| cursor.fields("`retention`", &["time", "size"]));
     if let Some(retention) = &retention {
-        let seconds = Duration::from_secs(1)..=Duration::MAX;
-        retention.set("time", &mut config.retention.time, |cursor| cursor.duration(seconds.clone()));
-        retention.set("size", &mut config.retention.size, |cursor| cursor.size(0..=u64::MAX));
+        let retention_time = |cursor: Cursor| cursor.duration(Duration::from_secs(1)..=YEARS);
+        retention.set("time", &mut config.retention.time, retention_time);
+        retention.set("size", &mut config.retention.size, |cursor| cursor.size(0..=1024 * TIB));
     }
     if let Err(error) = config.validate() {
         let message = format!("the journal's `{}` must be {}", error.setting, error.must);
         fields.notes().wrong(span_of(error.setting, &fields, retention.as_ref()), message);
+    }
+    let decision = (CALLS_LIMIT + ANSWER_LIMIT + transaction_body) as u64;
+    if config.segment_size < decision {
+        let message = format!(
+            "a transaction may need {}, and one that is larger than a segment is refused",
+            spell_size(decision)
+        );
+        fields.notes().unwise(span_of("segment_size", &fields, None), message, "make the segments larger");
     }
     Some(config)
 }

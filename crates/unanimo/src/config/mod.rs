@@ -111,13 +111,14 @@ const KEYS: [&str; 9] =
 fn config(cursor: Cursor) -> Option<Config> {
     let fields = cursor.fields("the configuration", &KEYS)?;
     let (listeners, admin) = server::addresses(&fields);
-    let journal = journal::journal(&fields);
     let workers = server::workers(&fields);
     let log = server::log(&fields);
     let (limits, open_transactions) = limits::limits(&fields);
+    let journal = journal::journal(&fields, limits.transaction_body_bytes);
     let retry = limits::retry(&fields);
     let services = services::services(&fields);
     let routes = routes::routes(&fields, &services);
+    routes::check_together(&routes, &services);
     services.check_use(fields.notes());
     let routes = routes.into_iter().map(|route| route.config).collect();
     Some(Config {

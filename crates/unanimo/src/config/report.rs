@@ -70,13 +70,20 @@ impl Display for Rendered<'_> {
 /// The line, and the marks under what is meant. Of a long line, a piece around it.
 fn excerpt(place: &Place) -> (String, String) {
     let before = place.column - 1;
-    let from = if before < LINE_WIDTH * 3 / 4 { 0 } else { before - LINE_WIDTH / 4 };
-    let shown: String = harmless(&place.text).chars().skip(from).take(LINE_WIDTH).collect();
-    let mut mark: String =
-        shown.chars().take(before - from).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    let room = (from + LINE_WIDTH).saturating_sub(before).max(1);
-    mark.extend(std::iter::repeat_n('^', place.width.min(room)));
-    (shown.trim_end().to_owned(), mark)
+    let from = if before < LINE_WIDTH * 3 / 4 { 0 } else { before - LINE_WIDTH / 2 };
+    let line = harmless(&place.text);
+    let mut shown: Vec<char> = line.trim_end().chars().skip(from).take(LINE_WIDTH).collect();
+    if let Some(first) = shown.first_mut().filter(|_| from > 0) {
+        *first = '…';
+    }
+    if let Some(last) = shown.last_mut().filter(|_| line.trim_end().chars().nth(from + LINE_WIDTH).is_some())
+    {
+        *last = '…';
+    }
+    let tabs = shown.iter().take(before - from).map(|c| if *c == '\t' { '\t' } else { ' ' });
+    let room = (from + shown.len()).saturating_sub(before).max(1);
+    let mark = tabs.chain(std::iter::repeat_n('^', place.width.min(room))).collect();
+    (shown.into_iter().collect(), mark)
 }
 
 /// Without what a terminal would obey.

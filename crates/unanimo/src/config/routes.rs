@@ -8,7 +8,8 @@ use super::source::Span;
 use super::transaction;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use unanimo_gateway::{Action, Match, PathMatch, ProxyConfig, RouteConfig};
+use unanimo_gateway::{Action, Limits, Match, PathMatch, ProxyConfig, RouteConfig, Table};
+use unanimo_upstream::{Config, ServiceConfig};
 
 /// How long a service may take until the head of its answer on a plain route, where nothing is said.
 const PROXY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -17,12 +18,36 @@ const PROXY_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Route<'a> {
     /// The route.
     pub config: RouteConfig,
-    /// Its name.
-    pub name: Cursor<'a>,
     /// The value of `path` or `prefix`.
     pub path: Cursor<'a>,
     /// The value of `host`, where there is one.
     pub host: Option<Cursor<'a>>,
+}
+
+impl Route<'_> {
+    /// Where that stands which the gateway says is wrong: what it names by its value, else the path.
+    fn meant(&self, message: &str) -> Cursor<'_> {
+        let is_host =
+            |cursor: &Cursor| cursor.text().is_some_and(|host| message.contains(&format!("host `{host}`")));
+        self.host.filter(is_host).unwrap_or(self.path)
+    }
+}
+
+/// Lets the gateway judge the routes: whether their hosts and paths can be matched, and whether two of them take the
+/// same requests.
+pub fn check_together(routes: &[Route], services: &Services) {
+    // The table only asks which services there are. Those that are wrong have been told so.
+    let stand_in = ServiceConfig { endpoints: vec!["127.0.0.1:1".to_owned()], ..ServiceConfig::default() };
+    let stand_ins = services.known.keys().map(|name| (name.clone(), stand_in.clone())).collect();
+    let Ok(stand_ins) = unanimo_upstream::Services::new(Config { services: stand_ins }) else { return };
+    let configs = routes.iter().map(|route| route.config.clone()).collect();
+    let config =
+        unanimo_gateway::Config { listeners: Vec::new(), routes: configs, limits: Limits::default() };
+    for invalid in Table::build(&config, &stand_ins).err().unwrap_or_default() {
+        if let Some(route) = routes.iter().find(|route| route.config.name == invalid.route) {
+            route.meant(&invalid.message).wrong(invalid.message);
+        }
+    }
 }
 
 /// Reads `routes`.
@@ -42,15 +67,15 @@ fn route<'a>(
     names: &mut BTreeMap<&'a str, Span>,
 ) -> Option<Route<'a>> {
     let fields = cursor.fields("a route", &["name", "match", "proxy", "transaction"])?;
-    let name = fields.need("name").and_then(|cursor| Some((unique_name(cursor, "a route", names)?, cursor)));
+    let name = fields.need("name").and_then(|cursor| unique_name(cursor, "a route", names));
     let matching = fields.need("match").and_then(matching::read);
-    let action = action(&fields, name.map_or("", |(name, _)| name), matching.as_ref(), services);
-    let ((name, name_cursor), matching, action) = (name?, matching?, action?);
+    let action = action(&fields, name.unwrap_or_default(), matching.as_ref(), services);
+    let (name, matching, action) = (name?, matching?, action?);
     let host = matching.host.map(|(host, _)| host.to_owned());
     let requests = Match { host, path: matching.path, methods: matching.methods };
     let config = RouteConfig { name: name.to_owned(), matching: requests, action };
     let host = matching.host.map(|(_, cursor)| cursor);
-    Some(Route { config, name: name_cursor, path: matching.path_cursor, host })
+    Some(Route { config, path: matching.path_cursor, host })
 }
 
 fn action(fields: &Fields, name: &str, matching: Option<&Matching>, services: &Services) -> Option<Action> {
@@ -85,6 +110,7 @@ fn proxy(cursor: Cursor, matching: Option<&Matching>, services: &Services) -> Op
         if is_exact {
             let help = "match a `prefix`, or leave the path as it is";
             cursor.wrong_but("there is no prefix to rewrite: the route matches one `path`", help);
+            return None;
         }
         matching::literal_path(cursor)
     });
@@ -102,6 +128,7 @@ pub fn unique_name<'a>(
     if let Some(first) = names.insert(name, cursor.span()) {
         let (line, _) = cursor.notes().source().line(first.start);
         cursor.wrong(format!("`{name}` is already the name of {what}, on line {line}"));
+        return None;
     }
     Some(name)
 }

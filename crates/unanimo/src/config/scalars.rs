@@ -30,8 +30,12 @@ impl<'a> Cursor<'a> {
     pub fn text(self) -> Option<&'a str> {
         match &self.node.value {
             Value::Scalar(scalar) if !self.node.is_nothing() => Some(&scalar.text),
+            Value::Scalar(_) => {
+                self.wrong("a value is missing here");
+                None
+            }
             _ => {
-                self.wrong(format!("text is needed here, not {}", self.node.kind()));
+                self.wrong(format!("a single value is needed here, not {}", self.node.kind()));
                 None
             }
         }

@@ -59,7 +59,7 @@ pub fn addresses(fields: &Fields) -> (Vec<ListenerConfig>, Option<SocketAddr>) {
 
 fn listeners(cursor: Cursor, taken: &mut Vec<Taken>) -> Vec<ListenerConfig> {
     let mut listeners = Vec::new();
-    let named = cursor.named("`listeners`").unwrap_or_default();
+    let Some(named) = cursor.named("`listeners`") else { return listeners };
     if named.is_empty() {
         cursor.wrong("at least one listener is needed");
     }

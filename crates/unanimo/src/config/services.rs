@@ -75,7 +75,8 @@ impl Services {
     /// What can be said of the services once the routes are known.
     pub fn check_use(&self, notes: &Notes) {
         for (name, service) in &self.known {
-            if !service.is_used.get() {
+            // After a mistake, a route that could not be read may be the one that names it.
+            if !service.is_used.get() && !notes.has_errors() {
                 let message = format!("no route names the service `{name}`");
                 notes.unwise(service.span, message, "remove it, or name it in a route");
             }
@@ -94,8 +95,8 @@ fn read(named: &Named, service: &mut Service) -> Option<ServiceConfig> {
     let fields = named.value.fields("a service", &KEYS)?;
     let mut config = ServiceConfig::default();
     let endpoints = fields.need("endpoints").and_then(|cursor| cursor.elements("`endpoints`"));
-    let endpoints = endpoints.unwrap_or_default();
-    config.endpoints = endpoints.iter().filter_map(|cursor| cursor.text()).map(str::to_owned).collect();
+    let texts = endpoints.iter().flatten().filter_map(|cursor| cursor.text());
+    config.endpoints = texts.map(str::to_owned).collect();
     let patience = |cursor: Cursor| cursor.duration(PATIENCE);
     fields.set("connect_timeout", &mut config.connect_timeout, patience);
     fields.set("idle_timeout", &mut config.idle_timeout, patience);
@@ -109,7 +110,7 @@ fn read(named: &Named, service: &mut Service) -> Option<ServiceConfig> {
         fields.notes().wrong(fields.span_of("anonymous"), message);
     }
     fields.set("credential", &mut config.credential, credential);
-    if endpoints.len() == config.endpoints.len() && fields.has("endpoints") {
+    if let Some(endpoints) = endpoints.filter(|endpoints| endpoints.len() == config.endpoints.len()) {
         check(named, &endpoints, config.clone());
     }
     Some(config)

@@ -72,7 +72,12 @@ impl<'a> Cursor<'a> {
             }
             Reference::RequestHeader(name) if is_secret(name, scope.credentials) => {
                 let message = format!("`{reference}` would write a client's credential to the journal");
-                self.wrong_but(message, format!("let it travel with `pass_credentials: [{name}]` instead"));
+                let travels = scope.credentials.iter().any(|passed| passed == name.as_str());
+                let help = match travels {
+                    true => "it travels by itself, since `pass_credentials` names it".to_owned(),
+                    false => format!("let it travel with `pass_credentials: [{name}]` instead"),
+                };
+                self.wrong_but(message, help);
                 false
             }
             Reference::BranchResponse { branch, .. } => match scope.answers {

@@ -1,0 +1,79 @@
+//! One process that the demonstration starts, kills and starts again. It never outlives its handle.
+
+use super::failure::Failure;
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// A running process of this program.
+pub struct Process {
+    name: &'static str,
+    arguments: Vec<OsString>,
+    log: PathBuf,
+    child: Child,
+}
+
+impl Process {
+    /// Starts `unanimo ARGUMENTS`; what it says goes to the log.
+    pub fn start(name: &'static str, arguments: Vec<OsString>, log: PathBuf) -> Result<Process, Failure> {
+        let child = spawn(&arguments, &log)?;
+        Ok(Process { name, arguments, log, child })
+    }
+
+    /// Its number at the operating system.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once: it gets no chance to tidy up.
+    pub fn kill(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again, as it was started first.
+    pub fn start_again(&mut self) -> Result<(), Failure> {
+        self.child = spawn(&self.arguments, &self.log)?;
+        Ok(())
+    }
+
+    /// Fails when it has ended by itself.
+    pub fn check(&mut self) -> Result<(), Failure> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => Err(self.failure(&format!("ended by itself, with {status}"))),
+            Err(error) => Err(self.failure(&format!("cannot be watched: {error}"))),
+        }
+    }
+
+    /// A failure of this process.
+    pub fn failure(&self, what: &str) -> Failure {
+        Failure::process(format!("{} {what}", self.name), &self.log)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// In a process group of its own, so that Ctrl-C reaches the demonstration alone, and it decides.
+fn spawn(arguments: &[OsString], log: &PathBuf) -> Result<Child, Failure> {
+    let output = OpenOptions::new().create(true).append(true).open(log);
+    let output = output.map_err(|error| Failure::file(log, error))?;
+    let errors = output.try_clone().map_err(|error| Failure::file(log, error))?;
+    let program = std::env::current_exe().map_err(|error| Failure::new(format!("which program is this? {error}")))?;
+    let child = Command::new(&program)
+        .args(["tied", "--parent", &std::process::id().to_string(), "--"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        .process_group(0)
+        .spawn();
+    child.map_err(|error| Failure::file(&program, error))
+}

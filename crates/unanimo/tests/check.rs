@@ -1,0 +1,156 @@
+//! `unanimo check`, through the real program: a corpus of wrong files, each with what is said of it beside it.
+//!
+//! `UNANIMO_BLESS=1 cargo test -p unanimo --test check` writes what is said now; read the difference before it is kept.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const HERE: &str = env!("CARGO_MANIFEST_DIR");
+
+#[test]
+fn every_wrong_file_is_told_so() {
+    let folder = Path::new(HERE).join("tests/check");
+    let files = files_with(&folder, "yaml");
+    assert!(files.len() >= 40, "only {} files in {}", files.len(), folder.display());
+    let bless = std::env::var_os("UNANIMO_BLESS").is_some();
+    let mut differ = Vec::new();
+    for file in &files {
+        let said = told(&check(&folder, file.file_name().unwrap()));
+        let beside = file.with_extension("txt");
+        if bless {
+            fs::write(&beside, &said).unwrap();
+        } else if fs::read_to_string(&beside).ok().as_ref() != Some(&said) {
+            differ.push(format!("{}:\n{said}", file.display()));
+        }
+    }
+    assert!(differ.is_empty(), "said differently of {} files:\n\n{}", differ.len(), differ.join("\n"));
+    assert_eq!(files_with(&folder, "txt").len(), files.len(), "an expectation stands there without its file");
+}
+
+#[test]
+fn the_example_of_the_documentation_is_in_order() {
+    let page = fs::read_to_string(Path::new(HERE).join("../../docs/configuration.md")).unwrap();
+    let (_, example) = page.split_once("```yaml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("gateway.yaml"), example).unwrap();
+    for token in ["bank-a.token", "bank-b.token"] {
+        write_token(&folder.path().join(token), "s3cret\n", 0o600);
+    }
+    let output = check(folder.path(), OsStr::new("gateway.yaml"));
+    assert_eq!(told(&output), "exit 0\ngateway.yaml: ok (2 routes, 3 services)\n");
+}
+
+#[test]
+fn every_example_is_in_order() {
+    let examples = fs::read_dir(Path::new(HERE).join("../../examples")).unwrap();
+    for folder in examples.map(|entry| entry.unwrap().path()) {
+        for file in files_with(&folder, "yaml") {
+            let output = check(&folder, file.file_name().unwrap());
+            assert_eq!(output.status.code(), Some(0), "{}\n{}", file.display(), told(&output));
+        }
+    }
+}
+
+#[test]
+fn a_token_is_one_line_in_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("bank.token");
+    let config = folder.path().join("gateway.yaml");
+    fs::write(&config, ONE_SERVICE).unwrap();
+    let cases: [(&str, u32, i32, &str); 7] = [
+        ("  s3cret \n", 0o600, 0, "ok (1 route, 1 service)"),
+        ("s3cret\n", 0o640, 0, "ok (1 route, 1 service)"),
+        ("s3cret\n", 0o644, 0, "warning: every user of this machine can read the token in `bank.token`"),
+        ("", 0o600, 1, "`bank.token` holds no token"),
+        ("s3cret\nsecond\n", 0o600, 1, "`bank.token` holds no token"),
+        ("s3cret\u{e9}", 0o600, 1, "`bank.token` holds no token"),
+        (&"s".repeat(20_000), 0o600, 1, "it is too large for a token"),
+    ];
+    for (text, mode, code, expected) in cases {
+        write_token(&token, text, mode);
+        let output = check(folder.path(), OsStr::new("gateway.yaml"));
+        let said = told(&output);
+        assert!(output.status.code() == Some(code) && said.contains(expected), "{expected}:\n{said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+}
+
+#[test]
+fn relative_paths_are_reckoned_from_the_files_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("deep")).unwrap();
+    write_token(&folder.path().join("deep/bank.token"), "s3cret", 0o600);
+    fs::write(folder.path().join("deep/gateway.yaml"), ONE_SERVICE).unwrap();
+    let output = check(folder.path(), OsStr::new("deep/gateway.yaml"));
+    assert_eq!(told(&output), "exit 0\ndeep/gateway.yaml: ok (1 route, 1 service)\n");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_another_failure_than_a_wrong_one() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("latin.yaml"), b"name: \xe4").unwrap();
+    fs::write(folder.path().join("large.yaml"), "#".repeat(2 * 1024 * 1024)).unwrap();
+    for (file, why) in [
+        ("missing.yaml", "missing.yaml cannot be read: No such file"),
+        (".", ". cannot be read: Is a directory"),
+        ("latin.yaml", "latin.yaml cannot be read: stream did not contain valid UTF-8"),
+        ("large.yaml", "large.yaml cannot be read: it is larger than 1MiB"),
+    ] {
+        let output = check(folder.path(), OsStr::new(file));
+        let said = told(&output);
+        assert!(said.starts_with(&format!("exit 2\nerror: {why}")), "{said}");
+    }
+}
+
+#[test]
+fn aliases_cannot_make_a_small_file_large() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..12 {
+        let below = format!("*a{}, ", level - 1).repeat(10);
+        text.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+    }
+    fs::write(folder.path().join("bomb.yaml"), text).unwrap();
+    let said = told(&check(folder.path(), OsStr::new("bomb.yaml")));
+    assert!(said.contains("aliases repeat at most 10000 values"), "{said}");
+}
+
+const ONE_SERVICE: &str = "\
+listeners: { public: { address: 127.0.0.1:0 } }
+journal: { directory: journal }
+services:
+  bank: { endpoints: [127.0.0.1:7001], credential: { bearer_file: bank.token } }
+routes:
+  - name: all
+    match: { prefix: / }
+    proxy: { service: bank }
+";
+
+fn check(folder: &Path, file: &OsStr) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_unanimo")).arg("check").arg(file).current_dir(folder).output().unwrap()
+}
+
+/// The exit code and all that was written.
+fn told(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let code = output.status.code().unwrap();
+    format!("exit {code}\n{}{}", text(&output.stderr), text(&output.stdout))
+}
+
+fn write_token(file: &Path, text: &str, mode: u32) {
+    fs::write(file, text).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The folder's files of this kind, by name; none where the path is no folder.
+fn files_with(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension() == Some(OsStr::new(extension)));
+    files.sort();
+    files
+}
