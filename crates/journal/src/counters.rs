@@ -12,7 +12,7 @@ pub struct Counters {
     pub forced: AtomicU64,
     /// Batches that are durable, empty ones included.
     pub batches: AtomicU64,
-    /// Syncs: those of batches, of new segments and of the manifest.
+    /// Syncs: one for each batch, for each piece of allocation, and for opening or dropping a segment as a whole.
     pub syncs: AtomicU64,
     /// Bytes of durable batches.
     pub bytes: AtomicU64,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use unanimo_protocol::{Digest, Id, Record, Settled};
 
 pub type Image = BTreeMap<String, Vec<u8>>;
+pub type Remembered = Vec<(Id, Record)>;
 
 /// The smallest segments that there are.
 pub fn small() -> Config {
@@ -17,7 +18,7 @@ pub fn small() -> Config {
 }
 
 /// What a directory remembers: plans left out.
-pub fn read(image: &Image) -> Result<(Vec<(Id, Record)>, Report), Error> {
+pub fn read(image: &Image) -> Result<(Remembered, Report), Error> {
     let mut recovery = open(small(), Simulated::of(0, image))?;
     let mut records = Vec::new();
     let report = recovery.replay(|found| {
