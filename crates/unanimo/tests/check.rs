@@ -2,6 +2,8 @@
 //!
 //! `UNANIMO_BLESS=1 cargo test -p unanimo --test check` writes what is said now; read the difference before it is kept.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -35,23 +37,16 @@ fn the_example_of_the_documentation_is_in_order() {
     let page = fs::read_to_string(Path::new(HERE).join("../../docs/configuration.md")).unwrap();
     let (_, example) = page.split_once("```yaml\n").unwrap();
     let (example, _) = example.split_once("```").unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("gateway.yaml"), example).unwrap();
-    for token in ["bank-a.token", "bank-b.token"] {
-        write_token(&folder.path().join(token), "s3cret\n", 0o600);
-    }
-    let output = check(folder.path(), OsStr::new("gateway.yaml"));
-    assert_eq!(told(&output), "exit 0\ngateway.yaml: ok (2 routes, 3 services)\n");
+    assert_eq!(told_with_tokens(example), "exit 0\ngateway.yaml: ok (2 routes, 3 services)\n");
 }
 
 #[test]
 fn every_example_is_in_order() {
     let examples = fs::read_dir(Path::new(HERE).join("../../examples")).unwrap();
-    for folder in examples.map(|entry| entry.unwrap().path()) {
-        for file in files_with(&folder, "yaml") {
-            let output = check(&folder, file.file_name().unwrap());
-            assert_eq!(output.status.code(), Some(0), "{}\n{}", file.display(), told(&output));
-        }
+    for file in examples.map(|entry| entry.unwrap().path().join("gateway.yaml")).filter(|file| file.exists())
+    {
+        let said = told_with_tokens(&fs::read_to_string(&file).unwrap());
+        assert!(said.starts_with("exit 0\ngateway.yaml: ok"), "{}:\n{said}", file.display());
     }
 }
 
@@ -132,6 +127,19 @@ routes:
 
 fn check(folder: &Path, file: &OsStr) -> Output {
     Command::new(env!("CARGO_BIN_EXE_unanimo")).arg("check").arg(file).current_dir(folder).output().unwrap()
+}
+
+/// What is said of this text, where every token that it names is there.
+fn told_with_tokens(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("gateway.yaml"), text).unwrap();
+    for after in text.split("bearer_file: ").skip(1) {
+        let name = after.split([' ', '\n', '}']).next().unwrap();
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        write_token(&file, "s3cret\n", 0o600);
+    }
+    told(&check(folder.path(), OsStr::new("gateway.yaml")))
 }
 
 /// The exit code and all that was written.

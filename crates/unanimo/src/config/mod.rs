@@ -132,3 +132,6 @@ fn config(cursor: Cursor) -> Option<Config> {
         log,
     })
 }
+
+#[cfg(test)]
+mod tests;
