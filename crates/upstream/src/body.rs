@@ -1,34 +1,47 @@
 //! What a request carries.
 
+use std::error::Error;
+use std::fmt::{self, Debug, Formatter};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
 
 /// A request's body.
-#[derive(Debug)]
 pub enum Body {
     /// Nothing.
     Empty,
     /// All of it.
     Full(Bytes),
-    /// What somebody else is still sending us.
-    Streaming(Incoming),
+    /// What somebody else is still sending us. When it fails, the connection to the service is closed.
+    Streaming(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Broken>>>),
+}
+
+/// Why a body broke off.
+pub type Broken = Box<dyn Error + Send + Sync>;
+
+impl Debug for Body {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Body::Empty => f.write_str("Empty"),
+            Body::Full(bytes) => write!(f, "Full({} bytes)", bytes.len()),
+            Body::Streaming(_) => f.write_str("Streaming"),
+        }
+    }
 }
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let body = self.get_mut();
         match body {
-            Body::Streaming(incoming) => Pin::new(incoming).poll_frame(cx),
+            Body::Streaming(body) => body.as_mut().poll_frame(cx),
             Body::Empty => Poll::Ready(None),
             Body::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
@@ -42,7 +55,7 @@ impl http_body::Body for Body {
         match self {
             Body::Empty => true,
             Body::Full(bytes) => bytes.is_empty(),
-            Body::Streaming(incoming) => incoming.is_end_stream(),
+            Body::Streaming(body) => body.is_end_stream(),
         }
     }
 
@@ -50,7 +63,7 @@ impl http_body::Body for Body {
         match self {
             Body::Empty => SizeHint::with_exact(0),
             Body::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Body::Streaming(incoming) => incoming.size_hint(),
+            Body::Streaming(body) => body.size_hint(),
         }
     }
 }

@@ -25,7 +25,7 @@ mod stats;
 mod upstream;
 
 pub use answer::Answer;
-pub use body::Body;
+pub use body::{Body, Broken};
 pub use config::{Config, Invalid, ServiceConfig};
 pub use credential::{Credential, InvalidToken, Token};
 pub use error::{Error, Kind, Sent};
