@@ -51,9 +51,9 @@ pub struct Match {
 /// How a path is compared, after normalisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathMatch {
-    /// Segment by segment; `{name}` takes one segment.
+    /// Segment by segment; `{name}` takes one segment that is not empty. Literals may be percent-encoded.
     Exact(String),
-    /// The path itself and everything below it.
+    /// The path itself and everything below it. A slash at its end says nothing.
     Prefix(String),
 }
 
@@ -71,7 +71,7 @@ pub enum Action {
 pub struct ProxyConfig {
     /// The service, by name.
     pub service: String,
-    /// How long the service may take until the head of its answer.
+    /// How long the service may take until the head of its answer, from when it has all that the client has sent.
     pub timeout: Duration,
     /// What the matched path prefix becomes towards the service; unchanged where `None`.
     pub rewrite_prefix: Option<String>,
@@ -103,6 +103,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How many connections a worker accepts at a time.
     pub connections: usize,
+    /// How long requests that are under way may take when a worker ends.
+    pub grace: Duration,
 }
 
 impl Default for Limits {
@@ -115,6 +117,7 @@ impl Default for Limits {
             body_idle_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
             connections: 10_000,
+            grace: Duration::from_secs(20),
         }
     }
 }

@@ -1,0 +1,142 @@
+//! One client's connection, from its first byte to its last.
+
+use crate::answer::Body;
+use crate::pulse::{Pulse, Socket};
+use crate::server::{Shared, Stage};
+use crate::{clock, dispatch};
+use http::HeaderValue;
+use hyper::server::conn::http1::{self, Connection};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::TokioIo;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::sleep_until;
+use unanimo_contract::Transactions;
+
+/// The smallest buffer that hyper takes, in bytes.
+const SMALLEST_BUFFER: usize = 64 * 1024;
+
+/// When to look again where nothing is waited for.
+const LATER: Duration = Duration::from_secs(3600);
+
+/// Who is at the other end, and who serves it.
+pub(crate) struct Client<T> {
+    pub(crate) worker: Rc<Shared<T>>,
+    pub(crate) pulse: Rc<Pulse>,
+    /// Its address, as a header says it.
+    pub(crate) address: HeaderValue,
+}
+
+/// How a connection ended.
+enum End {
+    /// As HTTP has it, perhaps while the client was still sending.
+    Ended,
+    /// Broken, expired or cut off: there is nothing more to say.
+    Broken,
+}
+
+/// How requests are read from connections.
+pub(crate) fn protocol(limits: &crate::Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_header_size(limits.header_bytes)
+        .max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER))
+        // The pulse measures it, with one timer for each connection instead of one for each request.
+        .header_read_timeout(None);
+    builder
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve<T: Transactions>(worker: Rc<Shared<T>>, stream: TcpStream, peer: SocketAddr) {
+    let open = Open::new(&worker);
+    // Without it, small answers wait for acknowledgements of earlier ones. It fails where the client has gone.
+    let Ok(()) = stream.set_nodelay(true) else { return };
+    let Ok(address) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else { return };
+    let pulse = Pulse::new(clock::now());
+    let (socket, returned) = Socket::new(stream, pulse.clone());
+    let client = Rc::new(Client { worker: worker.clone(), pulse: pulse.clone(), address });
+    let service = service_fn(|request| dispatch::answer(client.clone(), request));
+    let mut protocol = worker.protocol.clone();
+    // A connection that comes while the worker drains is served once.
+    protocol.keep_alive(worker.stages.is_before(Stage::Draining));
+    let end = drive(protocol.serve_connection(TokioIo::new(socket), service), &pulse, &worker).await;
+    if matches!(end, End::Ended) && !pulse.has_hung_up() {
+        worker.stages.before(Stage::Closing, returned.linger()).await;
+    }
+    drop(open);
+}
+
+/// Lets hyper serve the connection, until it ends, expires or the worker closes.
+async fn drive<S, T>(connection: Connection<TokioIo<Socket>, S>, pulse: &Pulse, worker: &Shared<T>) -> End
+where
+    S: HttpService<hyper::body::Incoming, ResBody = Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut connection = pin!(connection);
+    let mut timer = pin!(sleep_until((clock::now() + LATER).into()));
+    let mut next = if worker.stages.is_before(Stage::Draining) { Stage::Draining } else { Stage::Closing };
+    let mut stage = pin!(worker.stages.reached(next));
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+            return Poll::Ready(End::of(result));
+        }
+        if stage.as_mut().poll(cx).is_ready() {
+            if next == Stage::Closing {
+                return Poll::Ready(End::Broken);
+            }
+            next = Stage::Closing;
+            stage.set(worker.stages.reached(next));
+            connection.as_mut().graceful_shutdown();
+            // Both have to be asked, to be heard of.
+            cx.waker().wake_by_ref();
+        }
+        let expires = pulse.expires(&worker.limits);
+        if let Some(at) = expires.filter(|at| *at < timer.deadline().into_std()) {
+            timer.as_mut().reset(at.into());
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            let now = clock::now();
+            match expires {
+                Some(at) if at <= now => return Poll::Ready(End::Broken),
+                Some(at) => timer.as_mut().reset(at.into()),
+                None => timer.as_mut().reset((now + LATER).into()),
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+impl End {
+    fn of(result: Result<(), hyper::Error>) -> End {
+        match result {
+            Ok(()) => End::Ended,
+            Err(error) => {
+                tracing::debug!(%error, "a client's connection ended early");
+                // What is malformed was answered with a status.
+                if error.is_parse() { End::Ended } else { End::Broken }
+            }
+        }
+    }
+}
+
+/// Counts a connection while it is open.
+struct Open<'a, T>(&'a Shared<T>);
+
+impl<T> Open<'_, T> {
+    fn new(worker: &Shared<T>) -> Open<'_, T> {
+        worker.tally.open.add(1);
+        Open(worker)
+    }
+}
+
+impl<T> Drop for Open<'_, T> {
+    fn drop(&mut self) {
+        self.0.tally.open.take(1);
+    }
+}

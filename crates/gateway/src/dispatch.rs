@@ -1,0 +1,168 @@
+//! From a request's head to who answers it.
+
+use crate::answer::{self, Body};
+use crate::connection::Client;
+use crate::metrics::Measure;
+use crate::path::Path;
+use crate::proxy::{self, Plain};
+use crate::pulse::Answering;
+use crate::status::Own;
+use crate::table::Found;
+use crate::transaction::{self, Transactional};
+use crate::{authority, hygiene};
+use http::header::{HeaderValue, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, Uri};
+use hyper::body::Incoming;
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use unanimo_contract::{ClientAnswer, Problem, Transactions};
+
+/// What is done with requests that match.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    /// Its place among the routes.
+    pub(crate) number: usize,
+    pub(crate) name: Arc<str>,
+    /// Names of the path's parameters, and the places of their segments.
+    pub(crate) parameters: Box<[(Box<str>, usize)]>,
+    pub(crate) work: Work,
+}
+
+/// Of which kind a route is.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    Plain(Plain),
+    Transactional(Transactional),
+}
+
+/// A request on its way to whoever answers it.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: Method,
+    /// Without `Host`.
+    pub(crate) headers: HeaderMap,
+    /// The host as the client wrote it.
+    pub(crate) host: Option<&'a HeaderValue>,
+    pub(crate) uri: &'a Uri,
+    pub(crate) path: &'a Path<'a>,
+    pub(crate) body: Incoming,
+    pub(crate) measure: &'a Measure,
+    /// Lives until the answer has gone.
+    pub(crate) answering: Answering,
+}
+
+/// The connection is closed without an answer.
+#[derive(Debug)]
+pub(crate) struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody knows whether the transaction began, so no answer is given")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+/// Answers a request. A panic on the way is the gateway's own mistake, and nobody else's trouble.
+pub(crate) async fn answer<T: Transactions>(
+    client: Rc<Client<T>>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Cut> {
+    let measure = Measure::begin(&client.worker.tally);
+    let mut work = pin!(route(&client, request, &measure));
+    let caught = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    });
+    let answer = caught.await.unwrap_or_else(|panic| {
+        client.worker.tally.panics.add(1);
+        tracing::error!(panic = message(panic.as_ref()), "a request met a mistake of the gateway's own");
+        let answer =
+            Problem::Internal.answer("the gateway made a mistake; nobody knows how far the request got");
+        Ok(answer::own(answer.with_header("connection", "close")))
+    });
+    if let Ok(response) = &answer {
+        measure.answered(response.status().as_u16());
+    }
+    answer
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message")
+}
+
+async fn route<T: Transactions>(
+    client: &Client<T>,
+    request: Request<Incoming>,
+    measure: &Measure,
+) -> Result<Response<Body>, Cut> {
+    let answering = client.pulse.answering();
+    let (mut head, body) = request.into_parts();
+    let uri = std::mem::take(&mut head.uri);
+    let (host, path) = match read(&uri, &mut head) {
+        Ok(target) => target,
+        Err(refusal) => return Ok(answer::own(refusal)),
+    };
+    let name = match host.as_ref().map(authority::name).transpose() {
+        Ok(name) => name,
+        Err(why) => return Ok(answer::own(bad_request(why))),
+    };
+    if let Some(own) = Own::of_path(path.matched()) {
+        measure.own_path();
+        return Ok(answer::own(own.answer(&head.method, &client.worker.transactions).await));
+    }
+    let route = match client.worker.table.find(name.as_deref(), path.matched(), &head.method) {
+        Found::Route(route) => route,
+        Found::OtherMethods(allowed) => {
+            let answer = Problem::MethodNotAllowed.answer(&format!("this path takes {allowed}"));
+            return Ok(answer::own(answer.with_header("allow", allowed)));
+        }
+        Found::Nothing => {
+            return Ok(answer::own(Problem::NoRoute.answer("no route has this host and path")));
+        }
+    };
+    measure.route(route.number);
+    let (method, headers, host) = (head.method, head.headers, host.as_ref());
+    let asked = Asked { method, headers, host, uri: &uri, path: &path, body, measure, answering };
+    match &route.work {
+        Work::Plain(plain) => Ok(proxy::forward(client, plain, asked).await),
+        Work::Transactional(transactional) => transaction::run(client, route, transactional, asked).await,
+    }
+}
+
+/// Refuses what this gateway does not do or what has two meanings, before anything is made of it.
+fn read<'u>(uri: &'u Uri, head: &mut Parts) -> Result<(Option<HeaderValue>, Path<'u>), ClientAnswer> {
+    if matches!(head.method, Method::CONNECT | Method::TRACE) {
+        let detail = format!("this gateway does not take {}", head.method);
+        return Err(Problem::NotImplemented.answer(&detail));
+    }
+    if hygiene::wants_upgrade(&head.headers) {
+        return Err(
+            Problem::NotImplemented.answer("this gateway does not change the protocol of a connection")
+        );
+    }
+    let mut encodings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let coding = encodings.next();
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        || encodings.next().is_some()
+    {
+        let answer =
+            Problem::NotImplemented.answer("this gateway takes no transfer coding but one `chunked`");
+        return Err(answer.with_header("connection", "close"));
+    }
+    let host = authority::of_request(uri, &mut head.headers, head.version).map_err(bad_request)?;
+    let path = Path::normalise(uri.path()).map_err(|why| bad_request(why.to_string()))?;
+    Ok((host, path))
+}
+
+fn bad_request(why: impl Into<Cow<'static, str>>) -> ClientAnswer {
+    Problem::BadRequest.answer(&why.into())
+}

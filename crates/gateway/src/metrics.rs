@@ -1,0 +1,320 @@
+//! What the gateway counts. Each worker counts for itself, without locked instructions; who asks gets the sums.
+
+use crate::clock;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+use std::array;
+use std::cell::Cell;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use unanimo_upstream::Kind;
+
+/// The route's label for requests that no route took, and for the gateway's own paths.
+const NO_ROUTE: &str = "(none)";
+const OWN_PATHS: &str = "(own)";
+
+/// Upper bounds of the histogram's buckets, in seconds.
+const BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// What was answered. `none` is a connection that was closed without an answer, by us or by the client.
+const STATUSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "none"];
+
+/// What went wrong on the way to a service.
+const TROUBLES: [&str; 6] = ["resolve", "connect", "connect-timeout", "overloaded", "broken", "timeout"];
+
+/// What all workers have counted. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    workers: Arc<Mutex<Vec<Arc<Tally>>>>,
+}
+
+impl Metrics {
+    /// Nothing was counted yet.
+    pub fn new() -> Metrics {
+        Metrics::default()
+    }
+
+    /// Shows the counts to whoever asks the registry.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(self.clone()));
+    }
+
+    /// What one more worker counts with, for the routes of its table in the order of their numbers.
+    pub(crate) fn worker<'a>(&self, routes: impl Iterator<Item = &'a Arc<str>>) -> Arc<Tally> {
+        let routes: Vec<_> =
+            routes.cloned().chain([NO_ROUTE.into(), OWN_PATHS.into()]).map(RouteTally::new).collect();
+        let tally = Arc::new(Tally {
+            routes,
+            open: Count::default(),
+            accepted: Count::default(),
+            failed_accepts: Count::default(),
+            panics: Count::default(),
+        });
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(tally.clone());
+        tally
+    }
+}
+
+/// What one worker counts.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// By number; then those of [`NO_ROUTE`] and [`OWN_PATHS`].
+    routes: Vec<RouteTally>,
+    /// Connections that are open now.
+    pub(crate) open: Count,
+    pub(crate) accepted: Count,
+    pub(crate) failed_accepts: Count,
+    pub(crate) panics: Count,
+}
+
+#[derive(Debug)]
+struct RouteTally {
+    name: Arc<str>,
+    answers: [Count; STATUSES.len()],
+    troubles: [Count; TROUBLES.len()],
+    /// The last one is for what took longer than all bounds.
+    durations: [Count; BUCKETS.len() + 1],
+    microseconds: Count,
+}
+
+impl RouteTally {
+    fn new(name: Arc<str>) -> RouteTally {
+        RouteTally {
+            name,
+            answers: array::from_fn(|_| Count::default()),
+            troubles: array::from_fn(|_| Count::default()),
+            durations: array::from_fn(|_| Count::default()),
+            microseconds: Count::default(),
+        }
+    }
+}
+
+/// Many may read it, but only the worker that owns it counts: so no locked instruction is needed.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, more: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
+    }
+
+    pub(crate) fn take(&self, less: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_sub(less), Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// One request, from its head until the head of its answer. It is counted when this is dropped.
+pub(crate) struct Measure {
+    tally: Arc<Tally>,
+    began: Instant,
+    route: Cell<usize>,
+    status: Cell<usize>,
+}
+
+impl Measure {
+    pub(crate) fn begin(tally: &Arc<Tally>) -> Measure {
+        let none = tally.routes.len() - 2;
+        Measure {
+            tally: tally.clone(),
+            began: clock::now(),
+            route: Cell::new(none),
+            status: Cell::new(STATUSES.len() - 1),
+        }
+    }
+
+    /// It is a request of this route.
+    pub(crate) fn route(&self, number: usize) {
+        self.route.set(number);
+    }
+
+    /// It is a request for one of the gateway's own paths.
+    pub(crate) fn own_path(&self) {
+        self.route.set(self.tally.routes.len() - 1);
+    }
+
+    /// It is answered with this status.
+    pub(crate) fn answered(&self, status: u16) {
+        self.status.set(match status {
+            ..300 => 0,
+            300..400 => 1,
+            400..500 => 2,
+            500.. => 3,
+        });
+    }
+
+    /// A service could not be asked; `None` where it did not answer in time.
+    pub(crate) fn trouble(&self, kind: Option<Kind>) {
+        let trouble = match kind {
+            Some(Kind::Resolve) => 0,
+            Some(Kind::Connect) => 1,
+            Some(Kind::ConnectTimeout) => 2,
+            Some(Kind::Overloaded) => 3,
+            Some(Kind::Broken) => 4,
+            None => 5,
+        };
+        self.of_route(|route| route.troubles[trouble].add(1));
+    }
+
+    fn of_route(&self, count: impl FnOnce(&RouteTally)) {
+        if let Some(route) = self.tally.routes.get(self.route.get()) {
+            count(route);
+        }
+    }
+}
+
+impl Drop for Measure {
+    fn drop(&mut self) {
+        let took = clock::now().saturating_duration_since(self.began);
+        let seconds = took.as_secs_f64();
+        self.of_route(|route| {
+            route.answers[self.status.get()].add(1);
+            route.durations[BUCKETS.iter().take_while(|bound| seconds > **bound).count()].add(1);
+            route.microseconds.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        });
+    }
+}
+
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let encoder = &mut encoder;
+        let sum = |count: fn(&Tally) -> &Count| workers.iter().map(|tally| count(tally).read()).sum::<u64>();
+        let open = sum(|tally| &tally.open);
+        let mut gauge = encoder.encode_descriptor(
+            "gateway_connections",
+            "Connections of clients that are open",
+            None,
+            MetricType::Gauge,
+        )?;
+        gauge.encode_gauge(&i64::try_from(open).unwrap_or(i64::MAX))?;
+        let accepted = sum(|tally| &tally.accepted);
+        counter(encoder, "gateway_connections_accepted", "Connections of clients", accepted)?;
+        let failed = sum(|tally| &tally.failed_accepts);
+        counter(encoder, "gateway_accept_failures", "Connections that could not be accepted", failed)?;
+        let panics = sum(|tally| &tally.panics);
+        counter(encoder, "gateway_panics", "Requests that met a mistake of the gateway's own", panics)?;
+        by_route(encoder, &workers)
+    }
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    encoder
+        .encode_descriptor(name, help, None, MetricType::Counter)?
+        .encode_counter::<NoLabelSet, _, f64>(&value, None)
+}
+
+fn by_route(encoder: &mut DescriptorEncoder<'_>, workers: &[Arc<Tally>]) -> fmt::Result {
+    let routes = sums(workers);
+    let help =
+        "Requests by route and class of status; none where the connection was closed without an answer";
+    let requests = encoder.encode_descriptor("gateway_requests", help, None, MetricType::Counter)?;
+    labelled(requests, &routes, "status", &STATUSES, |route| &route.answers)?;
+    let help = "Requests of plain routes that got no answer from their service";
+    let failures = encoder.encode_descriptor("gateway_upstream_failures", help, None, MetricType::Counter)?;
+    labelled(failures, &routes, "kind", &TROUBLES, |route| &route.troubles)?;
+    let help = "Time from the head of a request to the head of its answer";
+    let name = "gateway_request_duration";
+    let mut durations = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+    for route in &routes {
+        let bounds = BUCKETS.into_iter().chain([f64::INFINITY]);
+        let buckets: Vec<_> = bounds.zip(route.durations.iter().map(Count::read)).collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let seconds = route.microseconds.read() as f64 / 1e6;
+        let labels = [("route", route.name.as_ref())];
+        durations.encode_family(&labels)?.encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
+    }
+    Ok(())
+}
+
+fn labelled<const N: usize>(
+    mut encoder: MetricEncoder<'_>,
+    routes: &[RouteTally],
+    label: &str,
+    names: &[&str; N],
+    counts: impl Fn(&RouteTally) -> &[Count; N],
+) -> fmt::Result {
+    for route in routes {
+        for (name, count) in names.iter().zip(counts(route)) {
+            let labels = [("route", route.name.as_ref()), (label, name)];
+            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&count.read(), None)?;
+        }
+    }
+    Ok(())
+}
+
+/// What all workers have counted, for each route that any of them has.
+fn sums(workers: &[Arc<Tally>]) -> Vec<RouteTally> {
+    let mut sums: Vec<RouteTally> = Vec::new();
+    for route in workers.iter().flat_map(|tally| &tally.routes) {
+        let at = sums.iter().position(|sum| sum.name == route.name).unwrap_or_else(|| {
+            sums.push(RouteTally::new(route.name.clone()));
+            sums.len() - 1
+        });
+        let sum = &sums[at];
+        let pairs = |sums: &'_ [Count], counts: &'_ [Count]| {
+            for (sum, count) in sums.iter().zip(counts) {
+                sum.add(count.read());
+            }
+        };
+        pairs(&sum.answers, &route.answers);
+        pairs(&sum.troubles, &route.troubles);
+        pairs(&sum.durations, &route.durations);
+        sum.microseconds.add(route.microseconds.read());
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_client::encoding::text::encode;
+
+    fn scraped(metrics: &Metrics) -> String {
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn workers_are_summed() {
+        let metrics = Metrics::new();
+        let names: [Arc<str>; 2] = ["a".into(), "b".into()];
+        for worker in 0..2 {
+            let tally = metrics.worker(names.iter());
+            tally.open.add(3);
+            tally.open.take(1);
+            let measure = Measure::begin(&tally);
+            measure.route(1);
+            measure.trouble(Some(Kind::Broken));
+            measure.answered(if worker == 0 { 502 } else { 204 });
+            drop(measure);
+            drop(Measure::begin(&tally));
+            Measure::begin(&tally).own_path();
+        }
+        let text = scraped(&metrics);
+        for line in [
+            "gateway_connections 4",
+            "gateway_requests_total{route=\"b\",status=\"5xx\"} 1",
+            "gateway_requests_total{route=\"b\",status=\"2xx\"} 1",
+            "gateway_requests_total{route=\"a\",status=\"2xx\"} 0",
+            "gateway_requests_total{route=\"(none)\",status=\"none\"} 2",
+            "gateway_requests_total{route=\"(own)\",status=\"none\"} 2",
+            "gateway_upstream_failures_total{route=\"b\",kind=\"broken\"} 2",
+            "gateway_request_duration_seconds_count{route=\"b\"} 2",
+            "gateway_request_duration_seconds_bucket{le=\"+Inf\",route=\"b\"} 2",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}

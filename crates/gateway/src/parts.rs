@@ -1,0 +1,128 @@
+//! The parts of a request that expressions may name, as text.
+
+use crate::hygiene;
+use crate::path::{Path, unescape};
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName};
+use std::string::FromUtf8Error;
+use unanimo_contract::headers;
+
+/// A request's headers as expressions see them.
+pub(crate) struct Visible<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    /// Credentials, besides the usual ones: what an expression names is journaled, and credentials never are.
+    pub(crate) hidden: &'a [HeaderName],
+}
+
+impl Visible<'_> {
+    /// Names and values where they are text; several lines of one name are one, with commas.
+    pub(crate) fn to_vec(&self) -> Vec<(String, String)> {
+        let names = self.headers.keys().filter(|name| self.shows(name));
+        names.filter_map(|name| Some((name.as_str().to_owned(), self.value(name)?))).collect()
+    }
+
+    fn shows(&self, name: &HeaderName) -> bool {
+        let is_credential = *name == AUTHORIZATION || *name == COOKIE || self.hidden.contains(name);
+        !is_credential && !hygiene::is_hop_by_hop(name) && !name.as_str().starts_with(headers::PREFIX)
+    }
+
+    fn value(&self, name: &HeaderName) -> Option<String> {
+        let mut whole = String::new();
+        for (at, line) in self.headers.get_all(name).iter().enumerate() {
+            if at > 0 {
+                whole.push_str(", ");
+            }
+            whole.push_str(std::str::from_utf8(line.as_bytes()).ok()?);
+        }
+        Some(whole)
+    }
+}
+
+/// The path in its normal form, with the query as it came.
+pub(crate) fn target(path: &Path<'_>, query: Option<&str>) -> String {
+    match query {
+        Some(query) => [path.sent(), "?", query].concat(),
+        None => path.sent().to_owned(),
+    }
+}
+
+/// Names and values of the path's parameters, percent-decoded.
+pub(crate) fn parameters(path: &Path<'_>, places: &[(Box<str>, usize)]) -> Vec<(String, String)> {
+    let value = |at: usize| path.matched().split('/').nth(at + 1).unwrap_or_default();
+    places.iter().map(|(name, at)| (name.to_string(), value(*at).to_owned())).collect()
+}
+
+/// Names and values of a query, percent-decoded; a plus stands for a space, as forms write it.
+pub(crate) fn query(query: Option<&str>) -> Result<Vec<(String, String)>, FromUtf8Error> {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Ok((decoded(name)?, decoded(value)?))
+    });
+    pairs.collect()
+}
+
+fn decoded(text: &str) -> Result<String, FromUtf8Error> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let escaped = if byte == b'%' { unescape(&mut bytes.clone()) } else { None };
+        match (byte, escaped) {
+            (_, Some(escaped)) => {
+                bytes.nth(1);
+                out.push(escaped);
+            }
+            (b'+', None) => out.push(b' '),
+            // A percent sign alone stands for itself, as browsers read it.
+            (other, None) => out.push(other),
+        }
+    }
+    String::from_utf8(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_query_is_read_as_forms_write_it() {
+        assert_eq!(query(None).unwrap(), pairs(&[]));
+        assert_eq!(query(Some("")).unwrap(), pairs(&[]));
+        let read = query(Some("a=1&b=x+y%26&&c&a=%C3%A4&=e&%=100%&f=%4")).unwrap();
+        let expected =
+            [("a", "1"), ("b", "x y&"), ("c", ""), ("a", "ä"), ("", "e"), ("%", "100%"), ("f", "%4")];
+        assert_eq!(read, pairs(&expected));
+        assert!(query(Some("a=%ff")).is_err());
+    }
+
+    #[test]
+    fn parameters_are_decoded() {
+        let path = Path::normalise("/accounts/a%20b%3F/x/%C3%A4").unwrap();
+        let places = [("account".into(), 1), ("last".into(), 3)];
+        assert_eq!(parameters(&path, &places), pairs(&[("account", "a b?"), ("last", "ä")]));
+        assert_eq!(target(&path, Some("q=1")), "/accounts/a%20b%3F/x/%C3%A4?q=1");
+    }
+
+    #[test]
+    fn credentials_are_not_to_be_named() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer x"),
+            ("cookie", "session=x"),
+            ("x-api-key", "x"),
+            ("unanimo-transaction", "x"),
+            ("connection", "close"),
+            ("accept", "a"),
+            ("accept", "b"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers.append("x-binary", HeaderValue::from_bytes(&[0xff]).unwrap());
+        let hidden = [HeaderName::from_static("x-api-key")];
+        assert_eq!(Visible { headers: &headers, hidden: &hidden }.to_vec(), pairs(&[("accept", "a, b")]));
+    }
+}

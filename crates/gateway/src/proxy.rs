@@ -1,0 +1,194 @@
+//! A plain route: the request goes to one service, and its answer comes back, both while they are still being sent.
+
+use crate::answer::{self, Body, Download};
+use crate::connection::Client;
+use crate::dispatch::Asked;
+use crate::metrics::Measure;
+use crate::path::Path;
+use crate::upload::{Progress, Upload};
+use crate::{clock, hygiene};
+use http::header::{CONNECTION, HOST, HeaderValue, TE};
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode, Uri, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::timeout_at;
+use unanimo_contract::{ClientAnswer, Problem};
+use unanimo_upstream::{Error, Kind, Sent, ServiceId};
+
+/// A plain route.
+#[derive(Clone, Debug)]
+pub(crate) struct Plain {
+    pub(crate) service: ServiceId,
+    /// How long the service may take until the head of its answer, from when it has all that the client has sent.
+    pub(crate) timeout: Duration,
+    pub(crate) rewrite: Option<Rewrite>,
+}
+
+/// What the matched prefix becomes.
+#[derive(Clone, Debug)]
+pub(crate) struct Rewrite {
+    /// How many segments the prefix has.
+    pub(crate) segments: usize,
+    /// What stands instead, without a slash at its end.
+    pub(crate) to: String,
+}
+
+impl Rewrite {
+    fn apply(&self, path: &str) -> String {
+        let end = path.match_indices('/').nth(self.segments).map_or(path.len(), |(at, _)| at);
+        let below = path.get(end..).unwrap_or_default();
+        if self.to.is_empty() && below.is_empty() {
+            "/".to_owned()
+        } else {
+            [self.to.as_str(), below].concat()
+        }
+    }
+}
+
+/// Forwards the request, and gives back what came of it.
+pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Asked<'_>) -> Response<Body> {
+    let limits = &client.worker.limits;
+    let (body, progress) = match carried(asked.body, limits.body_bytes, limits.body_idle_timeout) {
+        Ok(carried) => carried,
+        Err(refusal) => return answer::own(refusal),
+    };
+    let Some(target) = target(asked.uri, asked.path, plain.rewrite.as_ref()) else {
+        return answer::own(
+            Problem::BadRequest.answer("the target is too long once it is in its normal form"),
+        );
+    };
+    let takes_trailers = hygiene::takes_trailers(&asked.headers);
+    hygiene::clean_request(&mut asked.headers);
+    hygiene::add_forwarding(&mut asked.headers, &client.address, asked.host);
+    if let Some(host) = asked.host {
+        asked.headers.insert(HOST, host.clone());
+    }
+    if takes_trailers {
+        asked.headers.insert(TE, HeaderValue::from_static("trailers"));
+        asked.headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+    let mut request = Request::new(body);
+    *request.method_mut() = asked.method;
+    *request.uri_mut() = target;
+    *request.headers_mut() = asked.headers;
+    let sending = client.worker.upstream.send(plain.service, request);
+    let response = match within(plain.timeout, progress.as_deref(), sending).await {
+        Some(Ok(response)) => response,
+        Some(Err(error)) => return answer::own(explain(error, progress.as_deref(), asked.measure)),
+        None => {
+            asked.measure.trouble(None);
+            let detail = "the service did not answer in time; it may have acted upon the request";
+            return answer::own(close_if(Problem::GatewayTimeout.answer(detail), progress.is_some()));
+        }
+    };
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        asked.measure.trouble(Some(Kind::Broken));
+        return answer::own(Problem::BadGateway.answer("the service changed its protocol, unasked"));
+    }
+    let (mut head, body) = response.into_parts();
+    hygiene::clean_answer(&mut head.headers);
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    let download = Download::new(body, limits.body_idle_timeout, asked.answering);
+    Response::from_parts(head, Body::Download(download))
+}
+
+/// The body as it goes to the service, and how to see how far it has come; a request without a body has no progress.
+fn carried(
+    body: Incoming,
+    limit: u64,
+    patience: Duration,
+) -> Result<(unanimo_upstream::Body, Option<Rc<Progress>>), ClientAnswer> {
+    if body.is_end_stream() {
+        return Ok((unanimo_upstream::Body::Empty, None));
+    }
+    let upload = Upload::new(body, limit, patience).map_err(|failure| failure.answer())?;
+    let progress = upload.progress();
+    Ok((unanimo_upstream::Body::Streaming(Box::pin(upload)), Some(progress)))
+}
+
+/// The path that was matched, with the query as it came.
+fn target(uri: &Uri, path: &Path<'_>, rewrite: Option<&Rewrite>) -> Option<Uri> {
+    let path = match rewrite {
+        Some(rewrite) => rewrite.apply(path.sent()),
+        None if path.is_unchanged() && uri.authority().is_none() => return Some(uri.clone()),
+        None => path.sent().to_owned(),
+    };
+    let target = match uri.query() {
+        Some(query) => [path.as_str(), "?", query].concat(),
+        None => path,
+    };
+    PathAndQuery::try_from(target).ok().map(Uri::from)
+}
+
+/// Waits for the service, but not while it is the client that is being waited for: a body's own limits bound that.
+async fn within<R>(
+    limit: Duration,
+    progress: Option<&Progress>,
+    sending: impl Future<Output = R>,
+) -> Option<R> {
+    let mut sending = pin!(sending);
+    let mut deadline = clock::now() + limit;
+    loop {
+        if let Ok(answer) = timeout_at(deadline.into(), sending.as_mut()).await {
+            return Some(answer);
+        }
+        let now = clock::now();
+        deadline = match progress {
+            None => return None,
+            Some(progress) => progress.waited_for_service_since().unwrap_or(now) + limit,
+        };
+        if deadline <= now {
+            return None;
+        }
+    }
+}
+
+/// What the client is told when there is no answer to its request.
+fn explain(error: Error, progress: Option<&Progress>, measure: &Measure) -> ClientAnswer {
+    if let Some(failure) = progress.and_then(Progress::failure) {
+        return failure.answer();
+    }
+    measure.trouble(Some(error.kind));
+    tracing::debug!(%error, "a service could not be asked");
+    let answer = match (error.kind, error.sent) {
+        (Kind::Overloaded, _) => Problem::Overloaded
+            .answer("all connections to the service are in use; nothing was sent to it")
+            .with_header("retry-after", "1"),
+        (Kind::Resolve | Kind::Connect | Kind::ConnectTimeout, _) | (Kind::Broken, Sent::No) => {
+            Problem::BadGateway.answer("the service could not be reached; nothing was sent to it")
+        }
+        (Kind::Broken, Sent::Perhaps) => {
+            Problem::BadGateway.answer("the service broke off; it may have acted upon the request")
+        }
+    };
+    close_if(answer, progress.is_some())
+}
+
+/// A connection on which a body may still be coming cannot carry another request.
+fn close_if(answer: ClientAnswer, has_body: bool) -> ClientAnswer {
+    if has_body { answer.with_header("connection", "close") } else { answer }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_replaced_as_a_whole() {
+        let rewrite = |segments, to: &str, path| Rewrite { segments, to: to.to_owned() }.apply(path);
+        assert_eq!(rewrite(1, "/v1", "/api/x/y"), "/v1/x/y");
+        assert_eq!(rewrite(1, "/v1", "/api"), "/v1");
+        assert_eq!(rewrite(1, "/v1", "/api/"), "/v1/");
+        assert_eq!(rewrite(1, "", "/api/x"), "/x");
+        assert_eq!(rewrite(1, "", "/api"), "/");
+        assert_eq!(rewrite(0, "/v1", "/x"), "/v1/x");
+        assert_eq!(rewrite(0, "/v1", "/"), "/v1/");
+        assert_eq!(rewrite(2, "/z", "/a/b/c/"), "/z/c/");
+    }
+}

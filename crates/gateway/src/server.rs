@@ -1,0 +1,149 @@
+//! One worker of the data plane: its listeners, its connections, and its end.
+
+use crate::metrics::Tally;
+use crate::{Limits, Metrics, Table, clock, connection, listener};
+use hyper::server::conn::http1;
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::spawn_local;
+use tokio::time::timeout_at;
+use unanimo_contract::Transactions;
+use unanimo_upstream::Upstream;
+
+/// What one worker serves with.
+pub struct Worker<T> {
+    /// One of each listener's sockets, as [`crate::bind`] makes them.
+    pub listeners: Vec<std::net::TcpListener>,
+    /// The routes.
+    pub table: Arc<Table>,
+    /// The way to transactions.
+    pub transactions: T,
+    /// The way to services, made of the services with which the table was built.
+    pub upstream: Upstream,
+    /// The bounds of every input.
+    pub limits: Limits,
+    /// Where requests are counted.
+    pub metrics: Metrics,
+}
+
+/// How a worker ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// How many connections were closed with a request under way, since the grace was over.
+    pub cut: usize,
+}
+
+/// What all connections of a worker share.
+pub(crate) struct Shared<T> {
+    pub(crate) table: Arc<Table>,
+    pub(crate) transactions: T,
+    pub(crate) upstream: Upstream,
+    pub(crate) limits: Limits,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) protocol: http1::Builder,
+    pub(crate) stages: Stages,
+    /// One for each connection that may be open.
+    pub(crate) permits: Arc<Semaphore>,
+}
+
+/// Serves until `shutdown` is done. Then no connection is taken any more, idle ones are closed, and requests under way
+/// have the grace to end.
+///
+/// Runs in a `LocalSet`, on a runtime with one thread. Fails where a listener's socket cannot be watched.
+///
+/// # Panics
+///
+/// Outside of a `LocalSet`.
+pub async fn serve<T: Transactions>(
+    worker: Worker<T>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<Drained> {
+    let Worker { listeners, table, transactions, upstream, limits, metrics } = worker;
+    let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
+    let connections = limits.connections.min(Semaphore::MAX_PERMITS);
+    let shared = Rc::new(Shared {
+        tally: metrics.worker(table.names()),
+        protocol: connection::protocol(&limits),
+        stages: Stages::default(),
+        permits: Arc::new(Semaphore::new(connections)),
+        table,
+        transactions,
+        upstream,
+        limits,
+    });
+    let accepting: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| spawn_local(listener::accept(listener, shared.clone())))
+        .collect();
+    shutdown.await;
+    shared.stages.advance(Stage::Draining);
+    for accepting in accepting {
+        if let Err(error) = accepting.await {
+            tracing::error!(%error, "a listener had ended before its time");
+        }
+    }
+    let left = || connections - shared.permits.available_permits();
+    let all = u32::try_from(connections).unwrap_or(u32::MAX);
+    let ended =
+        timeout_at((clock::now() + shared.limits.grace).into(), shared.permits.acquire_many(all)).await;
+    let cut = if ended.is_ok() { 0 } else { left() };
+    shared.stages.advance(Stage::Closing);
+    // They see it at once: nothing that they wait for outlives the stage.
+    let _all = shared.permits.acquire_many(all).await;
+    Ok(Drained { cut })
+}
+
+/// How far the worker's end has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    #[default]
+    Open,
+    /// Nothing new begins.
+    Draining,
+    /// Everything ends.
+    Closing,
+}
+
+/// The worker's stage, and who waits for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Stages {
+    now: Cell<Stage>,
+    advanced: Notify,
+}
+
+impl Stages {
+    pub(crate) fn is_before(&self, stage: Stage) -> bool {
+        self.now.get() < stage
+    }
+
+    fn advance(&self, stage: Stage) {
+        self.now.set(stage);
+        self.advanced.notify_waiters();
+    }
+
+    pub(crate) async fn reached(&self, stage: Stage) {
+        while self.is_before(stage) {
+            self.advanced.notified().await;
+        }
+    }
+
+    /// What the future comes to, if it does before this stage.
+    pub(crate) async fn before<F: Future>(&self, stage: Stage, future: F) -> Option<F::Output> {
+        let mut reached = pin!(self.reached(stage));
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            if reached.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            future.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
+}
