@@ -1,0 +1,338 @@
+//! The state table of each mode, printed from the code: every reachable state of two branches, every event.
+//!
+//! A row speaks of one branch and of the rest. What makes no difference is folded into one row; an event that is
+//! in no row of its state is answered with no record at all.
+
+use crate::print::{Cell, cell, fold, lines};
+use crate::support::{A, B, Bench, Plain, concluded, outline, side_by_side};
+use std::collections::{BTreeMap, BTreeSet};
+use unanimo_protocol::{
+    BranchIndex, BranchSet, Cause, Event, Mode, Operation, Outcome, Outline, Progress, Record, Render, State,
+};
+
+#[test]
+fn two_phase() {
+    insta::assert_snapshot!(Table::of(side_by_side(Mode::TwoPhase, 2), false).text());
+}
+
+#[test]
+fn tcc() {
+    insta::assert_snapshot!(Table::of(side_by_side(Mode::Tcc, 2), false).text());
+}
+
+#[test]
+fn order_holds_calls_back_and_changes_nothing_else() {
+    for mode in Mode::ALL {
+        let free = Table::of(side_by_side(mode, 2), false);
+        let ordered = Table::of(outline(mode, &[&[], &[0]]), false);
+        assert_eq!(ordered.rows.iter().find(|(key, result)| free.rows.get(key) != Some(result)), None);
+    }
+    let second = Table::of(outline(Mode::TwoPhase, &[&[], &[0]]), false).what_is_due(B);
+    insta::assert_snapshot!(second);
+}
+
+#[test]
+fn a_key_makes_the_rollback_forced_and_changes_nothing_else() {
+    for mode in Mode::ALL {
+        let mut keyed = Table::of(side_by_side(mode, 2), true);
+        let free = Table::of(side_by_side(mode, 2), false);
+        assert_ne!(keyed.rows, free.rows);
+        for (records, _) in keyed.rows.values_mut() {
+            *records = records.replace("rollback (forced)", "rollback (lazy)");
+        }
+        assert_eq!(keyed.rows, free.rows);
+    }
+}
+
+/// Where a branch stands, as far as it makes a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stand {
+    Idle,
+    Asked,
+    AskedAgain,
+    Unsure,
+    Ready,
+    ReadOnly,
+    Overtaken,
+    Untold,
+    Telling,
+    Told,
+    Heuristic,
+    Spared,
+}
+
+impl Stand {
+    const ALL: [Stand; 12] = [
+        Stand::Idle,
+        Stand::Asked,
+        Stand::AskedAgain,
+        Stand::Unsure,
+        Stand::Ready,
+        Stand::ReadOnly,
+        Stand::Overtaken,
+        Stand::Untold,
+        Stand::Telling,
+        Stand::Told,
+        Stand::Heuristic,
+        Stand::Spared,
+    ];
+
+    fn of(bench: &Bench, branch: BranchIndex) -> Stand {
+        let in_flight = bench.in_flight(branch).map(|(operation, attempt)| (operation.tells(), attempt));
+        let owed = bench.core.due().any(|call| call.branch == branch);
+        match (bench.core.progress(branch).unwrap(), bench.core.verdict()) {
+            (Progress::Told, _) => Stand::Told,
+            (Progress::Heuristic, _) => Stand::Heuristic,
+            (_, Some(_)) => match in_flight {
+                Some((Some(_), _)) => Stand::Telling,
+                Some((None, _)) => Stand::Overtaken,
+                None if owed => Stand::Untold,
+                None => Stand::Spared,
+            },
+            (Progress::Idle, None) => Stand::Idle,
+            (Progress::Ready, None) => Stand::Ready,
+            (Progress::ReadOnly, None) => Stand::ReadOnly,
+            (Progress::Asked, None) => match in_flight {
+                Some((_, 1)) => Stand::Asked,
+                Some(_) => Stand::AskedAgain,
+                None => Stand::Unsure,
+            },
+            (Progress::Refused { .. }, None) => panic!("a refusal without a verdict"),
+        }
+    }
+
+    /// As seen from another branch, to which it makes no difference whether a call to this one is under way.
+    fn seen_from_afar(self) -> Stand {
+        match self {
+            Stand::AskedAgain | Stand::Unsure => Stand::Asked,
+            Stand::Overtaken | Stand::Telling => Stand::Untold,
+            near => near,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Stand::Idle => "idle",
+            Stand::Asked => "asked",
+            Stand::AskedAgain => "asked again",
+            Stand::Unsure => "unsure",
+            Stand::Ready => "ready",
+            Stand::ReadOnly => "read-only",
+            Stand::Overtaken => "overtaken",
+            Stand::Untold => "untold",
+            Stand::Telling => "telling",
+            Stand::Told => "told",
+            Stand::Heuristic => "heuristic",
+            Stand::Spared => "spared",
+        }
+    }
+
+    fn meaning(self) -> &'static str {
+        match self {
+            Stand::Idle => "nothing was ever sent to it",
+            Stand::Asked => "the first attempt is under way",
+            Stand::AskedAgain => "a later attempt is under way",
+            Stand::Unsure => "asked, no vote, and nothing is under way",
+            Stand::Ready => "voted yes",
+            Stand::ReadOnly => "voted yes, with nothing to commit or undo",
+            Stand::Overtaken => "to be told, and the call that asks for its vote is still under way",
+            Stand::Untold => "to be told, and nothing is under way",
+            Stand::Telling => "the verdict is under way to it",
+            Stand::Told => "acknowledged the verdict",
+            Stand::Heuristic => "ended against the verdict",
+            Stand::Spared => "need not be told",
+        }
+    }
+
+    fn cell(self) -> Cell {
+        cell(self as usize, self.word())
+    }
+}
+
+/// State, where the branch stands, what happens (with its place in the order of rows), where the rest stands.
+type Key = (State, Stand, (usize, String), Stand);
+
+struct Table {
+    /// The records that follow, and the state after them.
+    rows: BTreeMap<Key, (String, String)>,
+    due: BTreeMap<(BranchIndex, State, Stand, Stand), Option<Operation>>,
+}
+
+impl Table {
+    /// Walks through every state that can be reached, attempts beyond the third taken as the third.
+    fn of(outline: Outline, keyed: bool) -> Table {
+        let mut table = Table { rows: BTreeMap::new(), due: BTreeMap::new() };
+        let mut reached = BTreeSet::new();
+        let fresh = Bench::new(outline.clone(), keyed);
+        let mut waiting = vec![fresh, Bench::replayed(outline, keyed, Vec::new())];
+        while let Some(bench) = waiting.pop() {
+            if !reached.insert(fingerprint(&bench)) {
+                continue;
+            }
+            table.note_due(&bench);
+            for event in every_event() {
+                let records = bench.decide(event);
+                if !records.is_empty() {
+                    let mut next = bench.clone();
+                    next.settle(records.clone());
+                    table.note_row(&bench, event, &records, &next);
+                    waiting.push(next);
+                }
+            }
+        }
+        table
+    }
+
+    fn note_due(&mut self, bench: &Bench) {
+        for (this, rest) in [(A, B), (B, A)] {
+            let due = bench.core.due().find(|call| call.branch == this).map(|call| call.operation);
+            let rest = Stand::of(bench, rest).seen_from_afar();
+            let key = (this, bench.core.state(), Stand::of(bench, this), rest);
+            let known = self.due.entry(key).or_insert(due);
+            assert_eq!(*known, due, "{key:?}: these words do not tell what is due");
+        }
+    }
+
+    fn note_row(&mut self, bench: &Bench, event: Event, records: &[Record], next: &Bench) {
+        let told = branch_of(event);
+        for (this, rest) in
+            [(A, B), (B, A)].into_iter().filter(|(this, _)| told.is_none_or(|told| told == *this))
+        {
+            check_the_rest(bench, rest, records, next);
+            let words = records.iter().map(|record| record_word(record, event, this));
+            let then = format!("{}: {}", next.core.state(), Stand::of(next, this).word());
+            let result = (words.collect::<Vec<_>>().join(", "), then);
+            let stands = (Stand::of(bench, this), Stand::of(bench, rest).seen_from_afar());
+            let key = (bench.core.state(), stands.0, event_word(event), stands.1);
+            let known = self.rows.entry(key.clone()).or_insert_with(|| result.clone());
+            assert_eq!(*known, result, "{key:?}: these words do not tell what follows");
+        }
+    }
+
+    fn text(&self) -> String {
+        let legend: Vec<String> =
+            Stand::ALL.iter().map(|stand| format!("{:<11}  {}", stand.word(), stand.meaning())).collect();
+        [self.what_follows(), self.what_is_due(A), legend.join("\n")].join("\n")
+    }
+
+    /// Every row in which a record follows.
+    fn what_follows(&self) -> String {
+        let row = |(key, (records, next)): (&Key, &(String, String))| {
+            let (state, this, (place, event), rest) = key;
+            let state = cell(*state as usize, state.as_str());
+            [state, this.cell(), rest.cell(), cell(*place, event), cell(0, records), cell(0, next)]
+        };
+        let mut rows: Vec<[Cell; 6]> = self.rows.iter().map(row).collect();
+        for column in [3, 2, 1] {
+            rows = fold(rows, column);
+        }
+        lines(["state", "the branch", "the rest", "what happens", "records", "next"], rows)
+    }
+
+    /// What the branch is due.
+    fn what_is_due(&self, branch: BranchIndex) -> String {
+        let rows = self.due.iter().filter_map(|((at, state, this, rest), due)| {
+            let due = due.map_or("nothing", Operation::as_str);
+            let state = cell(*state as usize, state.as_str());
+            (*at == branch).then(|| [state, this.cell(), rest.cell(), cell(0, due)])
+        });
+        let mut rows: Vec<[Cell; 4]> = rows.collect();
+        for column in [2, 1] {
+            rows = fold(rows, column);
+        }
+        lines(["state", "the branch", "the rest", "due"], rows)
+    }
+}
+
+/// The rest changes by a verdict alone: then it is untold, or spared.
+fn check_the_rest(bench: &Bench, rest: BranchIndex, records: &[Record], next: &Bench) {
+    let (before, after) = (Stand::of(bench, rest), Stand::of(next, rest));
+    match concluded(records) {
+        None => assert_eq!(before, after),
+        Some(concluded) if concluded.tell.contains(rest) => assert_eq!(after.seen_from_afar(), Stand::Untold),
+        Some(_) => assert_eq!(after, Stand::Spared),
+    }
+}
+
+fn fingerprint(bench: &Bench) -> String {
+    let core = &bench.core;
+    let branch = |branch| {
+        let due = core.due().find(|call| call.branch == branch).map(|call| call.attempt.min(3));
+        let in_flight = bench.in_flight(branch).map(|(operation, attempt)| (operation, attempt.min(3)));
+        format!("{:?} {due:?} {in_flight:?}", core.progress(branch))
+    };
+    format!("{} {} {}", core.state(), branch(A), branch(B))
+}
+
+/// Everything that can be said to a transaction, whether it makes sense or not.
+fn every_event() -> Vec<Event> {
+    let mut events = vec![Event::Submitted];
+    for branch in [A, B, BranchIndex(2), BranchIndex(31), BranchIndex(255)] {
+        for operation in Operation::ALL {
+            events.push(Event::Sending { branch, operation });
+            for outcome in Outcome::ALL {
+                let answer = |attempt| Event::Answered { branch, operation, attempt, outcome };
+                events.extend((0..=4).map(answer));
+            }
+        }
+    }
+    events.extend([Event::DeadlinePassed, Event::Recovered]);
+    events
+}
+
+fn branch_of(event: Event) -> Option<BranchIndex> {
+    match event {
+        Event::Sending { branch, .. } | Event::Answered { branch, .. } => Some(branch),
+        Event::Submitted | Event::DeadlinePassed | Event::Recovered => None,
+    }
+}
+
+/// The event's place in the order of rows, and its words.
+fn event_word(event: Event) -> (usize, String) {
+    match event {
+        Event::Submitted => (0, "submitted".to_owned()),
+        Event::Sending { operation, .. } => (1, format!("{operation} leaves")),
+        Event::Answered { operation, outcome, .. } => {
+            (2 + outcome as usize, format!("{operation}: {outcome}"))
+        }
+        Event::DeadlinePassed => (8, "deadline".to_owned()),
+        Event::Recovered => (9, "recovered".to_owned()),
+    }
+}
+
+fn record_word(record: &Record, event: Event, this: BranchIndex) -> String {
+    let durability = format!("{:?}", record.durability()).to_lowercase();
+    match record {
+        Record::Begun(_) => format!("Begun ({durability})"),
+        Record::Sent { .. } => format!("Sent ({durability})"),
+        Record::Answered { .. } => format!("Answered ({durability})"),
+        Record::Concluded(concluded) => {
+            assert_eq!(concluded.cause, expected_cause(event));
+            let answer = Plain { keyed: false }.answer(concluded.verdict, concluded.cause);
+            assert_eq!(concluded.answer, answer);
+            let told = told_word(concluded.tell, this);
+            format!("Concluded {} ({durability}) telling {told}", concluded.verdict)
+        }
+        Record::Told { .. } => format!("Told ({durability})"),
+        Record::Heuristic { .. } => format!("Heuristic ({durability})"),
+        Record::Ended => format!("Ended ({durability})"),
+    }
+}
+
+fn expected_cause(event: Event) -> Option<Cause> {
+    match event {
+        Event::Answered { branch, outcome: Outcome::Refused, .. } => Some(Cause::Refused(branch)),
+        Event::DeadlinePassed => Some(Cause::Deadline),
+        Event::Recovered => Some(Cause::Interrupted),
+        Event::Answered { .. } | Event::Submitted | Event::Sending { .. } => None,
+    }
+}
+
+fn told_word(tell: BranchSet, this: BranchIndex) -> &'static str {
+    match (tell.contains(this), tell.len()) {
+        (_, 0) => "nobody",
+        (true, 1) => "it",
+        (false, 1) => "the rest",
+        _ => "both",
+    }
+}

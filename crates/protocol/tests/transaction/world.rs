@@ -1,0 +1,365 @@
+//! A small world around one transaction: a shard that keeps its discipline, a journal that settles late or loses what
+//! it has not synced, a network that loses, delays and repeats, and participants that keep their duties.
+//!
+//! Every step looks at S1 to S4, over what participants really did and not over what the core believes.
+
+use crate::support::Bench;
+use std::collections::VecDeque;
+use unanimo_protocol::{
+    BranchIndex, Durability, Event, Mode, Operation, Outcome, Outline, Record, Settled, Transaction, Verdict,
+};
+
+/// What a participant says to a call that asks for its vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Willing,
+    ReadOnly,
+    Unwilling,
+    Busy,
+}
+
+/// What happens next. Numbers choose among what there is.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// One call that is due leaves.
+    Send(usize),
+    /// A call reaches its participant, perhaps not for the first time.
+    Arrive(usize, Mood),
+    /// An answer reaches the shard, perhaps not for the first time.
+    Hear(usize),
+    /// The shard gives up waiting for the answer to a call.
+    TimeOut(usize),
+    /// The deadline passes, perhaps again.
+    Deadline,
+    /// The journal syncs, and says so.
+    Sync,
+    /// Somebody says something that makes no sense.
+    Nonsense(u8, usize, u32, usize),
+    /// The process dies. So many unsynced appends are on disk all the same.
+    Crash(usize),
+}
+
+/// What really happened to one participant's share. It survives every crash: a participant votes only for what does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Share {
+    prepared: bool,
+    committed: bool,
+    rolled_back: bool,
+    /// What was answered to each call, since one call has one answer.
+    answered: Vec<(Letter, Outcome)>,
+}
+
+/// A call or its answer on the way, and the life of the process that sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Letter {
+    life: u32,
+    branch: BranchIndex,
+    operation: Operation,
+    attempt: u32,
+}
+
+/// How often what happened, so that a test can tell that it has seen it all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    pub commits: u32,
+    pub rollbacks: u32,
+    pub crashes: u32,
+    pub lost_verdicts: u32,
+    pub waited: u32,
+    pub spared: u32,
+    pub tombstones: u32,
+}
+
+pub struct World {
+    outline: Outline,
+    bench: Bench,
+    life: u32,
+    /// Appends in order; the first `synced` of them are durable.
+    journal: Vec<Vec<Record>>,
+    synced: usize,
+    /// The append on whose sync the transaction waits, and what came meanwhile.
+    under_way: Option<usize>,
+    queue: VecDeque<Event>,
+    calls: Vec<Letter>,
+    answers: Vec<(Letter, Outcome)>,
+    shares: Vec<Share>,
+    /// The verdict that anybody outside has heard of.
+    told: Option<Verdict>,
+    pub seen: Seen,
+}
+
+impl World {
+    pub fn new(outline: Outline, keyed: bool) -> World {
+        let mut world = World {
+            bench: Bench::new(outline.clone(), keyed),
+            life: 0,
+            journal: Vec::new(),
+            synced: 0,
+            under_way: None,
+            queue: VecDeque::new(),
+            calls: Vec::new(),
+            answers: Vec::new(),
+            shares: vec![Share::default(); outline.branches().len()],
+            told: None,
+            seen: Seen::default(),
+            outline,
+        };
+        world.happen(Event::Submitted);
+        world
+    }
+
+    pub fn step(&mut self, step: Step) {
+        match step {
+            Step::Send(at) => self.send(at),
+            Step::Arrive(at, mood) => {
+                if let Some(letter) = pick(&self.calls, at) {
+                    self.arrive(letter, mood);
+                }
+            }
+            Step::Hear(at) => {
+                if let Some((letter, outcome)) = pick(&self.answers, at) {
+                    self.hear(letter, outcome);
+                }
+            }
+            Step::TimeOut(at) => {
+                let letter = pick(&self.calls, at).filter(|letter| letter.life == self.life);
+                if let Some(letter) = letter {
+                    self.hear(letter, Outcome::Unknown);
+                }
+            }
+            Step::Deadline => self.happen(Event::DeadlinePassed),
+            Step::Sync => self.sync(),
+            Step::Nonsense(branch, operation, attempt, outcome) => {
+                let (branch, operation) = (BranchIndex(branch), Operation::ALL[operation % 6]);
+                let answer =
+                    Event::Answered { branch, operation, attempt, outcome: Outcome::ALL[outcome % 5] };
+                let asked = self.bench.core.awaits(branch, operation, attempt);
+                self.happen(if asked { Event::Submitted } else { answer });
+            }
+            Step::Crash(kept) => self.crash(kept),
+        }
+        self.check();
+    }
+
+    /// Every fault is over: whatever is sent arrives and is answered, until nothing is left to do.
+    pub fn heal(&mut self) {
+        for _ in 0..20 * self.shares.len() {
+            self.sync();
+            let under_way: Vec<Letter> =
+                self.calls.iter().copied().filter(|letter| self.awaits(*letter)).collect();
+            for letter in under_way {
+                self.arrive(letter, Mood::Willing);
+                let answer = self.answers.iter().rfind(|(answered, _)| *answered == letter).copied();
+                answer.into_iter().for_each(|(letter, outcome)| self.hear(letter, outcome));
+            }
+            while self.under_way.is_none() && self.bench.core.due().next().is_some() {
+                self.send(0);
+            }
+            self.check();
+        }
+    }
+
+    /// L1: it has ended, or it never began; and no participant is left in doubt.
+    pub fn check_the_end(&mut self) {
+        let core = &self.bench.core;
+        assert!(core.is_finished() || (!core.has_begun() && self.journal.is_empty()), "{core:?} goes on");
+        for share in &self.shares {
+            assert!(!share.prepared || share.committed || share.rolled_back, "left in doubt: {share:?}");
+        }
+        self.seen.spared +=
+            self.shares.iter().filter(|share| !share.rolled_back && !share.committed).count() as u32;
+    }
+
+    fn awaits(&self, letter: Letter) -> bool {
+        let Letter { life, branch, operation, attempt } = letter;
+        life == self.life && self.bench.core.awaits(branch, operation, attempt)
+    }
+
+    // ---- the shard ----
+
+    /// While a decision waits for the disk, so does every further event.
+    fn happen(&mut self, event: Event) {
+        self.queue.push_back(event);
+        self.seen.waited += u32::from(self.under_way.is_some());
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while self.under_way.is_none()
+            && let Some(event) = self.queue.pop_front()
+        {
+            let records = self.bench.decide(event);
+            self.append(records);
+        }
+    }
+
+    fn send(&mut self, at: usize) {
+        let due: Vec<_> = self.bench.core.due().collect();
+        if self.under_way.is_some() || due.is_empty() {
+            return;
+        }
+        let call = due[at % due.len()];
+        let (branch, operation, attempt) = (call.branch, call.operation, call.attempt);
+        if let Some(verdict) = operation.tells() {
+            self.tell_somebody(verdict);
+        }
+        self.happen(Event::Sending { branch, operation });
+        let letter = Letter { life: self.life, branch, operation, attempt };
+        assert!(!self.calls.contains(&letter), "{letter:?} left twice");
+        assert!(self.awaits(letter), "{letter:?} left, and nobody waits for its answer");
+        self.calls.push(letter);
+    }
+
+    fn hear(&mut self, letter: Letter, outcome: Outcome) {
+        let Letter { branch, operation, attempt, .. } = letter;
+        self.happen(Event::Answered { branch, operation, attempt, outcome });
+    }
+
+    // ---- the journal ----
+
+    fn append(&mut self, records: Vec<Record>) {
+        let forced = records.iter().any(|record| record.durability() == Durability::Forced);
+        let written = records.iter().any(|record| record.durability() != Durability::Volatile);
+        if written {
+            self.journal.push(records.clone());
+        }
+        if forced {
+            self.under_way = Some(self.journal.len());
+        } else {
+            self.settle(records);
+        }
+    }
+
+    fn sync(&mut self) {
+        self.synced = self.journal.len();
+        if let Some(place) = self.under_way.take() {
+            let records = self.journal[place - 1].clone();
+            self.settle(records);
+            self.drain();
+        }
+    }
+
+    fn settle(&mut self, records: Vec<Record>) {
+        for record in records {
+            if let Record::Concluded(concluded) = &record {
+                self.seen.commits += u32::from(concluded.verdict == Verdict::Commit);
+                self.seen.rollbacks += u32::from(concluded.verdict == Verdict::Rollback);
+                self.check_the_vote(concluded.verdict);
+            }
+            self.bench.core.apply(Settled::journaled(record));
+        }
+        // The client is told as soon as that is allowed.
+        if let Some(verdict) = self.bench.core.verdict() {
+            self.tell_somebody(verdict);
+        }
+    }
+
+    fn crash(&mut self, kept: usize) {
+        let known = self.bench.core.verdict().is_some();
+        let kept = self.journal.len().min(self.synced + kept);
+        self.journal.truncate(kept);
+        self.synced = kept;
+        self.life += 1;
+        self.seen.crashes += 1;
+        (self.under_way, self.queue) = (None, VecDeque::new());
+        self.answers.clear();
+        let keyed = self.bench.keyed;
+        if self.journal.is_empty() {
+            assert!(self.calls.is_empty(), "a call left before its beginning was durable");
+            self.bench = Bench::new(self.outline.clone(), keyed);
+            return;
+        }
+        let mut core = Transaction::replayed(self.bench.core.id(), self.outline.clone(), keyed);
+        let written =
+            self.journal.iter().flatten().filter(|record| record.durability() != Durability::Volatile);
+        written.for_each(|record| core.apply(Settled::journaled(record.clone())));
+        self.seen.lost_verdicts += u32::from(known && core.verdict().is_none());
+        self.bench.core = core;
+        self.happen(Event::Recovered);
+    }
+
+    // ---- participants ----
+
+    fn arrive(&mut self, letter: Letter, mood: Mood) {
+        let mode = self.outline.mode();
+        let share = &mut self.shares[letter.branch.at()];
+        let known = share.answered.iter().find(|(answered, _)| *answered == letter);
+        let outcome = match known {
+            Some((_, outcome)) => *outcome,
+            None => share.carry_out(mode, letter.operation, mood),
+        };
+        self.seen.tombstones += u32::from(share.rolled_back && letter.operation.tells().is_none());
+        share.answered.push((letter, outcome));
+        if letter.life == self.life {
+            self.answers.push((letter, outcome));
+        }
+    }
+
+    // ---- what must hold ----
+
+    /// S3 and S4: what anybody was told is durable if it is a commit, and never changes.
+    fn tell_somebody(&mut self, verdict: Verdict) {
+        if verdict == Verdict::Commit {
+            let durable = self.journal[..self.synced].iter().flatten();
+            let commits =
+                durable.filter(|r| matches!(r, Record::Concluded(c) if c.verdict == Verdict::Commit));
+            assert_eq!(commits.count(), 1, "a commit was told that a crash could forget");
+        }
+        assert_eq!(*self.told.get_or_insert(verdict), verdict, "the verdict changed");
+    }
+
+    /// S2: a commit stands over branches that are all ready to commit.
+    fn check_the_vote(&self, verdict: Verdict) {
+        let ready = self.shares.iter().all(|share| share.voted_yes() && !share.rolled_back);
+        assert!(ready || verdict == Verdict::Rollback, "a commit over {:?}", self.shares);
+    }
+
+    /// S1: never one branch committed and another rolled back.
+    fn check(&self) {
+        let committed = self.shares.iter().any(|share| share.committed);
+        let rolled_back = self.shares.iter().any(|share| share.rolled_back);
+        assert!(!(committed && rolled_back), "one committed, one rolled back: {:?}", self.shares);
+    }
+}
+
+impl Share {
+    /// Duties: the same key has its effect once, an undo is remembered, and nothing is done after its undo.
+    fn carry_out(&mut self, mode: Mode, operation: Operation, mood: Mood) -> Outcome {
+        match operation.tells() {
+            Some(Verdict::Commit) => {
+                assert!(self.prepared, "told to commit what was never prepared");
+                self.committed = true;
+                Outcome::Done
+            }
+            Some(Verdict::Rollback) => {
+                self.rolled_back = true;
+                Outcome::Done
+            }
+            None if self.rolled_back => Outcome::Refused,
+            None if self.committed => Outcome::Done,
+            None => match mood {
+                Mood::Willing => {
+                    self.prepared = true;
+                    Outcome::Done
+                }
+                // Whoever has prepared work cannot call it read-only any more.
+                Mood::ReadOnly => {
+                    self.prepared |= !mode.has_read_only();
+                    if self.prepared { Outcome::Done } else { Outcome::ReadOnly }
+                }
+                // It may refuse a repeated call though the first one was carried out.
+                Mood::Unwilling => Outcome::Refused,
+                Mood::Busy => Outcome::Ongoing,
+            },
+        }
+    }
+
+    fn voted_yes(&self) -> bool {
+        let yes = |outcome: &Outcome| matches!(outcome, Outcome::Done | Outcome::ReadOnly);
+        self.answered.iter().any(|(letter, outcome)| letter.operation.tells().is_none() && yes(outcome))
+    }
+}
+
+fn pick<T: Copy>(from: &[T], at: usize) -> Option<T> {
+    from.get(at.checked_rem(from.len())?).copied()
+}
