@@ -21,6 +21,9 @@ pub const CALLS_LIMIT: usize = 256 * 1024;
 /// The largest answer of a participant that is kept for `respond`.
 pub const ANSWER_LIMIT: usize = 64 * 1024;
 
+/// The largest body of an answer that a route gives its clients; a larger one becomes null.
+pub const RESPONSE_LIMIT: usize = 256 * 1024;
+
 /// Everything about a route's transaction that must outlive a change of the configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@ use crate::open::Open;
 use crate::plans::{Ready, ReadyBranch, ReadyRefused, ReadyResponse};
 use crate::scope::{AnswerScope, RequestScope};
 use bytes::Bytes;
-use unanimo_contract::plan::{CALL_LIMIT, CALLS_LIMIT};
+use unanimo_contract::plan::{CALL_LIMIT, CALLS_LIMIT, RESPONSE_LIMIT};
 use unanimo_contract::{Calls, ClientAnswer, Id, Problem, RenderedCall, Request, Verdict};
 use unanimo_expression::{Document, Scope, Unrenderable};
 use unanimo_protocol::{Begun, BranchIndex, Cause, Render};
@@ -31,7 +31,7 @@ pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Ren
     let mut calls = Vec::with_capacity(ready.branches.len());
     for branch in &ready.branches {
         let call = render_call(branch, &scope).map_err(|error| {
-            let detail = format!("branch {} needs {error}", branch.name);
+            let detail = format!("branch {}: {error}", branch.name);
             Problem::Unrenderable.answer_for(None, Some(&branch.name), &detail)
         })?;
         if call.size() > CALL_LIMIT {
@@ -143,7 +143,7 @@ impl Open {
         Problem::Deadline.answer_for(Some(self.core.id()), name, &detail)
     }
 
-    /// Renders a route's own answer. What is missing is null, or a header left out: it never
+    /// Renders a route's own answer. What is missing is null, or a header left out; it never
     /// changes the verdict.
     fn respond(&self, response: &ReadyResponse) -> ClientAnswer {
         let scope = AnswerScope::new(self, response.references());
@@ -160,6 +160,12 @@ impl Open {
         if let Some(template) = &response.body {
             let missing = template.render_or_null(&scope, &mut body);
             self.unrendered.borrow_mut().extend(missing.iter().map(ToString::to_string));
+            if body.len() > RESPONSE_LIMIT {
+                self.unrendered
+                    .borrow_mut()
+                    .push(format!("a body of {} bytes, of {RESPONSE_LIMIT}", body.len()));
+                body = b"null".to_vec();
+            }
             if !headers.iter().any(|(name, _)| name == "content-type") {
                 headers.push(("content-type".to_owned(), "application/json".to_owned()));
             }

@@ -7,7 +7,7 @@ use crate::owner::Owner;
 use crate::plans::InvalidPlan;
 use crate::tally::Tally;
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use unanimo_contract::{Calls, Digest, Id};
 use unanimo_protocol::fields::Malformed;
@@ -18,8 +18,6 @@ use unanimo_protocol::{Begun, Event, Record, Settled, Transaction};
 pub(crate) struct Progress {
     /// The rendered calls of what is open so far, as they were stored.
     calls: BTreeMap<Id, Bytes>,
-    /// Transactions with records but no beginning: their first segment was dropped, so they must have ended.
-    headless: BTreeSet<Id>,
 }
 
 /// Why what the journal holds cannot be driven on. The start is refused: nothing is lost, and nothing guessed.
@@ -31,7 +29,7 @@ pub enum ReplayError {
     Plan(InvalidPlan),
     /// Stored calls cannot be read.
     Calls(Id, Malformed),
-    /// Records of a transaction that neither begins nor ends in the journal.
+    /// Records of a transaction that does not begin in the journal.
     Headless(Id),
 }
 
@@ -65,11 +63,7 @@ impl Owner {
             self.open.insert(id, open);
         }
         if !self.open.contains_key(&id) {
-            match record.record() {
-                Record::Ended => self.replay.headless.remove(&id),
-                _ => self.replay.headless.insert(id),
-            };
-            return Ok(());
+            return Err(ReplayError::Headless(id));
         }
         if let Record::Concluded(concluded) = record.record() {
             // A copy of its own: a slice would keep the whole segment in memory.
@@ -90,9 +84,6 @@ impl Owner {
     /// Replay has ended: what has no verdict is rolled back, what has one is told on, and submissions are taken.
     pub fn recovered(&mut self, now: Now) -> Result<(), ReplayError> {
         let progress = std::mem::take(&mut self.replay);
-        if let Some(id) = progress.headless.first() {
-            return Err(ReplayError::Headless(*id));
-        }
         for (id, stored) in progress.calls {
             let calls = Calls::decode(stored).map_err(|error| ReplayError::Calls(id, error))?;
             self.with(id, |open| open.set_calls(calls));

@@ -97,7 +97,9 @@ fn journal(page: &mut Page<'_>, counters: &Counters) -> fmt::Result {
 /// The labels of a metric that has none.
 type NoLabels = [(&'static str, &'static str); 0];
 
-const NO_LABELS: NoLabels = [];
+fn level(count: u64) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX))
+}
 
 /// A page that is being written.
 struct Page<'a> {
@@ -106,11 +108,16 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn counter(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
-        self.counters(name, help, [(NO_LABELS, count)])
+        ConstCounter::new(count).encode(self.encoder.encode_descriptor(
+            name,
+            help,
+            None,
+            MetricType::Counter,
+        )?)
     }
 
     fn gauge(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
-        self.gauges(name, help, [(NO_LABELS, count)])
+        level(count).encode(self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
     }
 
     fn counters<L: EncodeLabelSet>(

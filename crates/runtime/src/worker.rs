@@ -175,7 +175,7 @@ impl<P: Participant> Worker<P> {
                 %transaction, branch, "heuristic: the branch ended against the verdict; an operator has to look"
             ),
             Notice::Unrendered { what } => tracing::warn!(
-                %transaction, what, "the client's answer names a value that is not there; null was sent"
+                %transaction, what, "the client's answer lacks what it should hold; null was sent in its place"
             ),
             Notice::Recovered => {
                 let micros = self.inner.links.clock.now().time.0;
