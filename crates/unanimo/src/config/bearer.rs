@@ -46,7 +46,6 @@ fn contents(path: &std::path::Path) -> io::Result<String> {
     Ok(text)
 }
 
-#[cfg(unix)]
 fn is_open_to_others(path: &std::path::Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)

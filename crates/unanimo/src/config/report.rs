@@ -90,3 +90,23 @@ fn excerpt(place: &Place) -> (String, String) {
 fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::mistake::Notes;
+    use super::super::source::{Source, Span};
+
+    #[test]
+    fn colours_are_for_terminals_alone() {
+        let source = Source { file: "a.yaml".into(), text: "\tworkers: 0\n".to_owned() };
+        let notes = Notes::new(&source);
+        notes.wrong_but(Span { start: 10, end: 11 }, "too few", "one at least");
+        let found = notes.into_found();
+        let plain = "error: too few\n --> a.yaml:1:11\n  |\n1 | \tworkers: 0\n  | \t         ^\n  = help: one at least";
+        assert_eq!(found[0].to_string(), plain);
+        let coloured = found[0].rendered(true).to_string();
+        assert!(coloured.starts_with("\u{1b}[1;31merror\u{1b}[0m"), "{coloured:?}");
+        let codes = ["[1;31m", "[1m", "[34m", "[0m"].map(|code| format!("\u{1b}{code}"));
+        assert_eq!(codes.iter().fold(coloured, |text, code| text.replace(code.as_str(), "")), plain);
+    }
+}

@@ -58,7 +58,11 @@ pub fn routes<'a>(fields: &Fields<'a>, services: &Services) -> Vec<Route<'a>> {
         cursor.wrong("at least one route is needed");
     }
     let mut names = BTreeMap::new();
-    elements.into_iter().filter_map(|element| route(element, services, &mut names)).collect()
+    let count = elements.len();
+    let routes: Vec<_> =
+        elements.into_iter().filter_map(|element| route(element, services, &mut names)).collect();
+    assert!(routes.len() == count || cursor.notes().has_errors(), "no route is left out in silence");
+    routes
 }
 
 fn route<'a>(

@@ -106,12 +106,17 @@ impl<'s, P: Iterator<Item = Parsed<'s>>> Reader<'_, 's, P> {
     }
 
     fn next(&mut self) -> Option<(Event<'s>, Span)> {
-        match self.parser.next()? {
-            Ok((event, span)) => {
+        match self.parser.next() {
+            Some(Ok((event, span))) => {
                 let at = |marker: granit_parser::Marker| marker.byte_offset().unwrap_or(0);
                 Some((event, Span { start: at(span.start), end: at(span.end) }))
             }
-            Err(error) => {
+            None => {
+                let end = self.notes.source().text.trim_end().len();
+                self.notes.wrong(Span { start: end, end }, "the file ends too early");
+                None
+            }
+            Some(Err(error)) => {
                 let length = self.notes.source().text.trim_end().len();
                 let start = error.marker().byte_offset().unwrap_or(0).min(length.saturating_sub(1));
                 let message = format!("this is not YAML: {}", error.info());
@@ -138,7 +143,10 @@ impl<'s, P: Iterator<Item = Parsed<'s>>> Reader<'_, 's, P> {
             Event::SequenceStart(style, anchor, tag) => (anchor, tag, self.sequence(style, span, depth)?),
             Event::MappingStart(style, anchor, tag) => (anchor, tag, self.mapping(style, span, depth)?),
             Event::Alias(anchor) => return self.alias(anchor, span, depth),
-            _ => return None,
+            _ => {
+                self.notes.wrong(span, "a value is missing here");
+                return None;
+            }
         };
         if tag.is_some() {
             self.notes.wrong_but(
