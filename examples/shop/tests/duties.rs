@@ -186,6 +186,9 @@ fn two_branches_of_one_transaction_are_two() {
     assert!(pay(&mut client, "confirm", ("t", "goods"), 0).is(200, "done"));
     let total = running.facts().total.unwrap();
     assert_eq!((total.free, total.held, total.taken), (893, 7, 100));
+    assert!(running.facts().flaws.is_empty());
+    assert!(pay(&mut client, "cancel", ("t", "postage"), 0).is(200, "done"));
+    assert_eq!(running.facts().total.unwrap().free, 900);
 }
 
 #[test]

@@ -54,6 +54,9 @@ fn mail_waits_for_a_server_that_is_down_and_for_a_service_that_restarts() {
     let running = notification(directory.path(), address);
     ask(&running, "try", "patient");
     ask(&running, "confirm", "patient");
+    let database = rusqlite::Connection::open(&running.database).unwrap();
+    let attempts = || database.query_row("SELECT attempts FROM messages", [], |row| row.get(0));
+    within_10_s("it was tried in vain", || attempts().is_ok_and(|attempts: u32| attempts >= 2));
     assert_eq!(running.facts().unsent, 1);
     drop(running);
     let running = notification(directory.path(), address);
@@ -131,6 +134,7 @@ fn the_sink_counts_repeats_and_remembers_over_a_restart() {
         say(&sink(directory.path()), &[&ENVELOPE[..], &[message]].concat());
     }
     assert_eq!(sink(directory.path()).message_ids(), ["m@x", "m@x"]);
-    let nameless = say(&sink(directory.path()), &[&ENVELOPE[..], &["\r\nhello\r\n.\r\n"]].concat());
+    let nameless =
+        say(&sink(directory.path()), &[&ENVELOPE[..], &["\r\nMessage-ID: <body@x>\r\n.\r\n"]].concat());
     assert!(nameless[5].starts_with("554"), "{nameless:?}");
 }
