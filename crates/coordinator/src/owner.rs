@@ -10,9 +10,10 @@ use crate::keys::{Found, Keys, shard_of};
 use crate::open::{Open, Waiter};
 use crate::plans::{Plans, Ready};
 use crate::render;
-use crate::tally::{Tally, count};
+use crate::tally::{Tally, count, end_word};
 use crate::timers::Timers;
-use crate::{Config, replay};
+use crate::{Config, Notice};
+use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +36,8 @@ pub struct Owner {
     pub(crate) budgets: Budgets,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) tally: Tally,
-    pub(crate) replay: replay::Progress,
+    /// While replay runs: the rendered calls of what is open so far, as they were stored.
+    pub(crate) replayed_calls: BTreeMap<Id, Bytes>,
     /// Whether submissions are taken.
     pub(crate) accepting: bool,
     /// Whether the process is about to end: waiters are told where their answers will be.
@@ -69,7 +71,7 @@ impl Owner {
             budgets: Budgets::default(),
             actions: VecDeque::new(),
             tally: Tally::default(),
-            replay: replay::Progress::default(),
+            replayed_calls: BTreeMap::new(),
             accepting: false,
             leaving: false,
             poisoned: false,
@@ -314,12 +316,12 @@ impl Owner {
             }
             Record::Concluded(concluded) => {
                 open.note_verdict(now, concluded.answer.clone());
-                count(&mut self.tally.concluded, (mode, crate::view::end_word(concluded.cause)));
+                count(&mut self.tally.concluded, (mode, end_word(concluded.cause)));
             }
             Record::Heuristic { branch } => {
                 self.tally.heuristic += 1;
                 let branch = open.ready.branches[branch.at()].name.to_string();
-                let notice = crate::Notice::Heuristic { branch };
+                let notice = Notice::Heuristic { branch };
                 self.actions.push_back(Action::Notice { transaction: id, notice });
             }
             Record::Ended => count(&mut self.tally.finished, mode),

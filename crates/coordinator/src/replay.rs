@@ -7,18 +7,10 @@ use crate::owner::Owner;
 use crate::plans::InvalidPlan;
 use crate::tally::Tally;
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::fmt;
 use unanimo_contract::{Calls, Digest, Id};
 use unanimo_protocol::fields::Malformed;
 use unanimo_protocol::{Begun, Event, Record, Settled, Transaction};
-
-/// What replay knows and nobody needs later.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    /// The rendered calls of what is open so far, as they were stored.
-    calls: BTreeMap<Id, Bytes>,
-}
 
 /// Why what the journal holds cannot be driven on. The start is refused: nothing is lost, and nothing guessed.
 #[derive(Debug)]
@@ -72,7 +64,7 @@ impl Owner {
         }
         self.with(id, |open| open.core.apply(record));
         if self.open.get(&id).is_some_and(|open| open.core.is_finished()) {
-            self.replay.calls.remove(&id);
+            self.replayed_calls.remove(&id);
             let finished = self.open.remove(&id).and_then(|open| Some((open.segment, Finished::of(&open)?)));
             if let Some((segment, finished)) = finished {
                 self.memory.insert(id, segment, finished);
@@ -83,8 +75,7 @@ impl Owner {
 
     /// Replay has ended: what has no verdict is rolled back, what has one is told on, and submissions are taken.
     pub fn recovered(&mut self, now: Now) -> Result<(), ReplayError> {
-        let progress = std::mem::take(&mut self.replay);
-        for (id, stored) in progress.calls {
+        for (id, stored) in std::mem::take(&mut self.replayed_calls) {
             let calls = Calls::decode(stored).map_err(|error| ReplayError::Calls(id, error))?;
             self.with(id, |open| open.set_calls(calls));
         }
@@ -113,7 +104,7 @@ impl Owner {
             self.keys.insert(key, id);
         }
         // A copy of its own: a slice would keep the whole segment in memory.
-        self.replay.calls.insert(id, Bytes::copy_from_slice(&begun.calls));
+        self.replayed_calls.insert(id, Bytes::copy_from_slice(&begun.calls));
         Ok(open)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use unanimo_contract::{Mode, Operation, Outcome, State};
+use unanimo_protocol::Cause;
 
 /// What an owner has done, and what it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,4 +66,14 @@ fn sum<K: Ord + Copy>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
 /// Counts one more.
 pub(crate) fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
     *counts.entry(key).or_default() += 1;
+}
+
+/// How a transaction ended, in a word that metrics and views share.
+pub(crate) fn end_word(cause: Option<Cause>) -> &'static str {
+    match cause {
+        None => "committed",
+        Some(Cause::Refused(_)) => "refused",
+        Some(Cause::Deadline) => "deadline",
+        Some(Cause::Interrupted) => "interrupted",
+    }
 }

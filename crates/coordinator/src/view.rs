@@ -3,11 +3,11 @@
 use crate::finished::Finished;
 use crate::open::Open;
 use crate::owner::Owner;
-use crate::tally::{Tally, count};
+use crate::tally::{Tally, count, end_word};
 use std::ops::Bound;
 use unanimo_contract::operations::BranchView;
 use unanimo_contract::{Filter, Id, Page, State, Status, Token, Verdict, View};
-use unanimo_protocol::{Cause, Progress};
+use unanimo_protocol::Progress;
 
 impl Owner {
     /// What the holder of the token may know.
@@ -108,16 +108,6 @@ fn view_of_finished(id: Id, finished: &Finished) -> View {
         began_unix_ms: finished.began_unix_ms,
         branches: Vec::new(),
         answer: Some(finished.client_answer(id)),
-    }
-}
-
-/// How a transaction ended, in a word that metrics and views share.
-pub(crate) fn end_word(cause: Option<Cause>) -> &'static str {
-    match cause {
-        None => "committed",
-        Some(Cause::Refused(_)) => "refused",
-        Some(Cause::Deadline) => "deadline",
-        Some(Cause::Interrupted) => "interrupted",
     }
 }
 

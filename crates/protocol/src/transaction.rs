@@ -5,105 +5,10 @@
 
 use crate::mode::{self, atomic};
 use crate::{
-    Begun, BranchIndex, BranchSet, Cause, Concluded, Durability, Event, Id, Mode, Operation, Outcome, Record,
-    Settled, Time, Verdict,
+    Begun, BranchIndex, BranchSet, Cause, Concluded, Durability, Event, Id, Operation, Outcome, Outline,
+    Progress, Record, Settled, State, Time, Verdict,
 };
 use bytes::Bytes;
-use std::fmt;
-use std::time::Duration;
-
-/// What the core knows of a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outline {
-    mode: Mode,
-    deadline: Duration,
-    branches: Vec<BranchOutline>,
-}
-
-/// What the core knows of one branch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BranchOutline {
-    /// The branches that must have voted yes before this one is first called. Order, without data.
-    pub after: BranchSet,
-}
-
-/// Why a plan cannot be a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutlineError {
-    /// No branch at all.
-    NoBranches,
-    /// More than [`BranchSet::CAPACITY`].
-    TooManyBranches(usize),
-    /// `after` names a branch that isn't there.
-    UnknownBranch(BranchIndex),
-    /// `after` leads this branch back to itself.
-    Cycle(BranchIndex),
-}
-
-impl fmt::Display for OutlineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OutlineError::NoBranches => f.write_str("a transaction needs at least one branch"),
-            OutlineError::TooManyBranches(n) => {
-                write!(f, "a transaction has at most {} branches, this one has {n}", BranchSet::CAPACITY)
-            }
-            OutlineError::UnknownBranch(branch) => {
-                write!(f, "`after` of branch {branch} names a branch that is not there")
-            }
-            OutlineError::Cycle(branch) => write!(f, "`after` leads branch {branch} back to itself"),
-        }
-    }
-}
-
-impl std::error::Error for OutlineError {}
-
-impl Outline {
-    /// Checks that every branch can be reached.
-    pub fn new(
-        mode: Mode,
-        deadline: Duration,
-        branches: Vec<BranchOutline>,
-    ) -> Result<Outline, OutlineError> {
-        if branches.is_empty() {
-            return Err(OutlineError::NoBranches);
-        }
-        if branches.len() > BranchSet::CAPACITY {
-            return Err(OutlineError::TooManyBranches(branches.len()));
-        }
-        let all = BranchSet::first(branches.len());
-        if let Some(at) = branches.iter().position(|branch| !branch.after.is_subset(all)) {
-            return Err(OutlineError::UnknownBranch(BranchIndex(at as u8)));
-        }
-        let mut reached = BranchSet::EMPTY;
-        while reached != all {
-            let next =
-                all.iter().find(|b| !reached.contains(*b) && branches[b.at()].after.is_subset(reached));
-            match next {
-                Some(branch) => reached.insert(branch),
-                None => {
-                    let stuck = all.iter().find(|b| !reached.contains(*b)).unwrap_or(BranchIndex(0));
-                    return Err(OutlineError::Cycle(stuck));
-                }
-            }
-        }
-        Ok(Outline { mode, deadline, branches })
-    }
-
-    /// The protocol.
-    pub fn mode(&self) -> Mode {
-        self.mode
-    }
-
-    /// How long branches may take to vote.
-    pub fn deadline(&self) -> Duration {
-        self.deadline
-    }
-
-    /// The branches, in the plan's order.
-    pub fn branches(&self) -> &[BranchOutline] {
-        &self.branches
-    }
-}
 
 /// What the shard renders for the core. Pure: the same state gives the same bytes.
 pub trait Render {
@@ -125,28 +30,6 @@ pub struct Call {
     pub attempt: u32,
 }
 
-/// Where one branch stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Nothing was ever sent to it.
-    Idle,
-    /// It was asked, and has not decided.
-    Asked,
-    /// It voted yes: it is in doubt until it is told.
-    Ready,
-    /// It voted yes and has nothing to commit or undo.
-    ReadOnly,
-    /// It refused. `spared`: the only attempt ever sent was refused, so that nothing needs an undo.
-    Refused {
-        /// Whether it needs no undo.
-        spared: bool,
-    },
-    /// It acknowledged the verdict.
-    Told,
-    /// It ended against the verdict.
-    Heuristic,
-}
-
 /// One branch's volatile and remembered state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Branch {
@@ -157,53 +40,6 @@ pub(crate) struct Branch {
     pub(crate) asked: u32,
     /// How often the verdict was sent, likewise.
     pub(crate) told: u32,
-}
-
-/// A transaction's state as users see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// Not yet durable.
-    Initial,
-    /// Branches are asked to get ready.
-    Preparing,
-    /// Committed, and not every branch has heard.
-    Committing,
-    /// Committed and finished.
-    Committed,
-    /// Rolled back, and not every branch has heard.
-    Undoing,
-    /// Rolled back and finished.
-    RolledBack,
-}
-
-impl State {
-    /// Every state.
-    pub const ALL: [State; 6] = [
-        State::Initial,
-        State::Preparing,
-        State::Committing,
-        State::Committed,
-        State::Undoing,
-        State::RolledBack,
-    ];
-
-    /// The word that APIs and metrics use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            State::Initial => "initial",
-            State::Preparing => "preparing",
-            State::Committing => "committing",
-            State::Committed => "committed",
-            State::Undoing => "undoing",
-            State::RolledBack => "rolled-back",
-        }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// One all-or-nothing unit.
@@ -232,8 +68,8 @@ impl Transaction {
         let idle = Branch { progress: Progress::Idle, in_flight: None, asked: 0, told: 0 };
         Transaction {
             id,
-            deadline: now + outline.deadline,
-            branches: vec![idle; outline.branches.len()],
+            deadline: now + outline.deadline(),
+            branches: vec![idle; outline.branches().len()],
             outline,
             begun: false,
             keyed,
@@ -318,8 +154,8 @@ impl Transaction {
     pub fn due(&self) -> impl Iterator<Item = Call> {
         let verdict = self.verdict();
         let operation = match verdict {
-            None => self.outline.mode.first(),
-            Some(verdict) => self.outline.mode.telling(verdict),
+            None => self.outline.mode().first(),
+            Some(verdict) => self.outline.mode().telling(verdict),
         };
         self.indices().filter(move |branch| self.owes(*branch, operation)).map(move |branch| Call {
             branch,
@@ -426,7 +262,7 @@ impl Transaction {
         match self.concluded {
             None => {
                 matches!(branch.progress, Progress::Idle | Progress::Asked)
-                    && self.outline.branches[at.at()].after.iter().all(|before| self.has_voted_yes(before))
+                    && self.outline.branches()[at.at()].after.iter().all(|before| self.has_voted_yes(before))
             }
             Some((_, _, tell)) => tell.contains(at) && !self.has_heard(at),
         }
@@ -447,7 +283,7 @@ impl Transaction {
     }
 
     fn note_answer(&mut self, branch: BranchIndex, operation: Operation, outcome: Outcome) {
-        let read_only = self.outline.mode.has_read_only();
+        let read_only = self.outline.mode().has_read_only();
         let branch = &mut self.branches[branch.at()];
         branch.in_flight = None;
         if operation.tells().is_some() {
