@@ -224,12 +224,17 @@ impl Batcher {
             None => {}
         }
         if self.end + header + bytes > self.segment_size {
-            self.segment = self.segment.next();
-            self.end = FIRST_BATCH;
-            self.plans.clear();
+            self.turn_the_page();
         }
         let batch = self.new_batch(false);
         self.pending.push_back(batch);
+    }
+
+    /// Offers go to the next segment from now on.
+    fn turn_the_page(&mut self) {
+        self.segment = self.segment.next();
+        self.end = FIRST_BATCH;
+        self.plans.clear();
     }
 
     /// A batch at the end of the segment that offers go to.
@@ -269,10 +274,9 @@ impl Batcher {
         let hurry = self.pending.len() > 1 || self.closing == Closing::Asked;
         match self.pacing.due(self.waiting, now.time) {
             _ if self.closing == Closing::LastWritten => Step::Close,
-            Due::Now => self.take_batch(now.time),
-            _ if hurry => self.take_batch(now.time),
+            due if due == Due::Now || hurry => self.take_batch(now.time),
             Due::At(at) => Step::Idle(Some(self.drop_time(now).map_or(at, |drop| drop.min(at)))),
-            Due::Never => Step::Idle(self.drop_time(now)),
+            _ => Step::Idle(self.drop_time(now)),
         }
     }
 
@@ -284,9 +288,7 @@ impl Batcher {
         let batch = match self.pending.pop_front() {
             Some(batch) => batch,
             None if self.end + BATCH_HEADER as u64 > self.segment_size => {
-                self.segment = self.segment.next();
-                self.end = FIRST_BATCH;
-                self.plans.clear();
+                self.turn_the_page();
                 return Step::Open(self.segment, self.watermark.0);
             }
             None => self.empty_batch(),

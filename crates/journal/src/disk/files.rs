@@ -42,6 +42,15 @@ impl Files {
     }
 }
 
+impl Drop for Files {
+    /// Gives the lock back in words: closing alone would not while a child that is just being started has a copy.
+    fn drop(&mut self) {
+        if let Some(lock) = &self.lock {
+            let _ = rustix::fs::flock(lock, FlockOperation::Unlock);
+        }
+    }
+}
+
 impl Disk for Files {
     type File = OpenFile;
 
