@@ -148,6 +148,11 @@ impl BatchHeader {
         batch[12..16].copy_from_slice(&sum.to_le_bytes());
     }
 
+    /// Bytes of the payload, if a batch starts at the front of `bytes`; anything otherwise.
+    pub(crate) fn payload_len(bytes: &[u8]) -> usize {
+        bytes.get(40..BATCH_HEADER).map_or(0, |len| Cursor(len).u32() as usize)
+    }
+
     /// Reads the batch that starts at the front of `bytes`; `None` when none does.
     pub(crate) fn open(bytes: &[u8], salt: u64) -> Option<(BatchHeader, &[u8])> {
         let mut fields = Cursor(bytes.get(..BATCH_HEADER)?);

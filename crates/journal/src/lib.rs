@@ -8,7 +8,7 @@
 //! failed, or writes over a tail that it has cut.
 //!
 //! **Read next**: [`Journal`] for what callers do, `batcher` for what is decided, `committer` for how it is carried out,
-//! `replay` for how it comes back.
+//! `recovery` for how it comes back.
 
 mod appended;
 mod batcher;
@@ -24,7 +24,8 @@ mod layout;
 mod ledger;
 mod manifest;
 mod pacing;
-mod replay;
+mod recovery;
+mod scan;
 mod segments;
 mod tail;
 
@@ -45,4 +46,5 @@ pub use disk::files::Files;
 pub use disk::simulated;
 pub use error::{AppendError, Error, Poison};
 pub use journal::Journal;
-pub use replay::{Recovery, Replayed, Report, Torn, open};
+pub use recovery::{Recovery, open};
+pub use scan::{Replayed, Report, Torn};
