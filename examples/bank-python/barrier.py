@@ -5,6 +5,7 @@ Each branch has one mark, written in the same local transaction as its effect, s
 import json
 import threading
 import time
+from http import HTTPStatus
 
 MARKS = """CREATE TABLE IF NOT EXISTS marks (
     transaction_id TEXT, branch TEXT, state TEXT DEFAULT 'new', answer TEXT DEFAULT '{}', ended_at INTEGER,
@@ -82,4 +83,4 @@ def parse(body):
 
 
 def problem(status, detail):
-    return json.dumps({"title": "No", "status": status, "detail": str(detail)})
+    return json.dumps({"title": HTTPStatus(status).phrase, "status": status, "detail": str(detail)})
