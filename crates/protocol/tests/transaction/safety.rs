@@ -8,7 +8,7 @@ use std::cell::Cell;
 use unanimo_protocol::{Mode, Outline};
 
 proptest! {
-    #![proptest_config(Config { cases: 1500, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 6 * Config::default().cases, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn no_order_of_events_splits_a_transaction(plan in plans(), keyed: bool, steps in steps()) {

@@ -43,6 +43,9 @@ pub enum Step {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Share {
     prepared: bool,
+    /// It has said that there is nothing to commit or undo. Were that forgotten, an attempt that was held up on its way
+    /// could prepare something of which nobody would ever tell the verdict.
+    read_only: bool,
     committed: bool,
     rolled_back: bool,
     /// What was answered to each call, since one call has one answer.
@@ -336,6 +339,7 @@ impl Share {
                 Outcome::Done
             }
             None if self.rolled_back => Outcome::Refused,
+            None if self.read_only => Outcome::ReadOnly,
             None if self.committed => Outcome::Done,
             None => match mood {
                 Mood::Willing => {
@@ -343,9 +347,11 @@ impl Share {
                     Outcome::Done
                 }
                 // Whoever has prepared work cannot call it read-only any more.
+                Mood::ReadOnly if self.prepared => Outcome::Done,
                 Mood::ReadOnly => {
-                    self.prepared |= !mode.has_read_only();
-                    if self.prepared { Outcome::Done } else { Outcome::ReadOnly }
+                    // In tcc every try is told, whatever it says.
+                    (self.prepared, self.read_only) = (!mode.has_read_only(), mode.has_read_only());
+                    Outcome::ReadOnly
                 }
                 // It may refuse a repeated call though the first one was carried out.
                 Mood::Unwilling => Outcome::Refused,
