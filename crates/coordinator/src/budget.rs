@@ -47,7 +47,8 @@ impl Budgets {
         retry: &Retry,
     ) -> bool {
         let budget = self.at(service, now, retry);
-        if budget.tokens >= 1.0 {
+        // Who waits already has a right to the next token, even where nobody has given it out yet.
+        if budget.waiting.is_empty() && budget.tokens >= 1.0 {
             budget.tokens -= 1.0;
             return true;
         }

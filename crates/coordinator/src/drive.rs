@@ -4,7 +4,7 @@ use crate::action::{Action, Append, Notice, Now};
 use crate::finished::Finished;
 use crate::open::Open;
 use crate::owner::Owner;
-use unanimo_contract::{Id, ParticipantCall};
+use unanimo_contract::{BranchIndex, Id, ParticipantCall};
 use unanimo_protocol::{Call, Durability, Event, Record, Settled};
 
 impl Owner {
@@ -13,9 +13,7 @@ impl Owner {
         if self.poisoned {
             return;
         }
-        while let Some(event) =
-            self.open.get_mut(&id).filter(|open| !open.under_way).and_then(|o| o.queue.pop_front())
-        {
+        while let Some(event) = self.open.get_mut(&id).and_then(|open| open.next_event(now.time)) {
             self.decide(now, id, &event);
         }
         self.send_due(now, id);
@@ -133,15 +131,13 @@ impl Owner {
         self.note_recovered(&open);
     }
 
-    pub(crate) fn note_stuck(&mut self, id: Id) {
+    /// A branch keeps its transaction from ending: the operators are told of the first one.
+    pub(crate) fn note_stuck(&mut self, id: Id, branch: BranchIndex) {
         let Some(open) = self.open.get_mut(&id) else { return };
         if std::mem::replace(&mut open.stuck, true) {
             return;
         }
-        let silent = open.core.due().next().map(|call| call.branch);
-        let in_flight = open.core.indices().find(|branch| !open.core.has_heard(*branch));
-        let name = silent.or(in_flight).map(|branch| open.ready.branches[branch.at()].name.to_string());
-        let notice = Notice::Stuck { branch: name.unwrap_or_default() };
+        let notice = Notice::Stuck { branch: open.ready.branches[branch.at()].name.to_string() };
         self.actions.push_back(Action::Notice { transaction: id, notice });
     }
 

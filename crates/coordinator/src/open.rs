@@ -1,12 +1,13 @@
 //! One open transaction: the core's state, and what stands around it.
 
 use crate::plans::Ready;
-use crate::{Now, WaiterId};
+use crate::{CallId, Now, WaiterId};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use unanimo_contract::{Answer, Calls, ClientAnswer, Id, Key, Problem, Request, Token, Verdict};
 use unanimo_expression::Document;
 use unanimo_protocol::{Event, Time, Transaction};
@@ -123,6 +124,22 @@ impl Open {
         self.queue.push_back(event);
     }
 
+    /// The next event that may be decided on: what came first, and then the deadline.
+    pub(crate) fn next_event(&mut self, now: Time) -> Option<Event> {
+        if self.under_way {
+            return None;
+        }
+        let late = self.core.has_begun() && self.core.wake().is_some_and(|deadline| deadline <= now);
+        self.queue.pop_front().or(late.then_some(Event::DeadlinePassed))
+    }
+
+    /// Whether the answer to this call counts, and has not come already.
+    pub(crate) fn awaits(&self, call: CallId) -> bool {
+        let CallId { branch, operation, attempt, .. } = call;
+        let same = |event: &Event| matches!(event, Event::Answered { branch: of, .. } if *of == branch);
+        self.core.awaits(branch, operation, attempt) && !self.queue.iter().any(same)
+    }
+
     /// What the client is told, once that is known: a heuristic end goes before what was promised.
     pub(crate) fn client_answer(&self) -> Option<ClientAnswer> {
         if let Some(branch) = self.core.heuristic() {
@@ -132,12 +149,18 @@ impl Open {
     }
 
     /// When this transaction must be looked at again, if nothing happens before.
-    pub(crate) fn wake(&self, stuck_after: std::time::Duration) -> Option<Time> {
+    pub(crate) fn wake(&self, stuck_after: Duration) -> Option<Time> {
         let deadline = if self.under_way { None } else { self.core.wake().filter(|_| self.core.has_begun()) };
         let waiter = self.waiter.map(|waiter| waiter.answer_by);
-        let stuck = self.verdict_at.filter(|_| !self.stuck).map(|at| at + stuck_after);
+        let stuck = self.stuck_at(stuck_after);
         let retry = if self.under_way { None } else { self.retry_wake() };
         [deadline, waiter, stuck, retry].into_iter().flatten().min()
+    }
+
+    /// When this transaction counts as stuck, if it does not already; `None` where nobody is left to tell.
+    pub(crate) fn stuck_at(&self, stuck_after: Duration) -> Option<Time> {
+        let untold = !self.stuck && self.core.untold().next().is_some();
+        self.verdict_at.filter(|_| untold).map(|at| at + stuck_after)
     }
 
     fn retry_wake(&self) -> Option<Time> {

@@ -9,16 +9,15 @@ use crate::finished::Memory;
 use crate::keys::{Found, Keys, shard_of};
 use crate::open::{Open, Waiter};
 use crate::plans::{Plans, Ready};
-use crate::render;
 use crate::tally::{Tally, count, end_word};
 use crate::timers::Timers;
-use crate::{Config, Notice};
+use crate::{Config, Notice, render, reply};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::transactions::status_address;
-use unanimo_contract::{Answer, ClientAnswer, Id, Key, Problem, Reply, Severed, Shard, Submission, Token};
+use unanimo_contract::{Answer, ClientAnswer, Id, Key, Problem, Reply, Shard, Submission, Token};
 use unanimo_protocol::{Event, Outcome, Record, Settled, Time, Transaction};
 
 /// Everything that one worker drives.
@@ -99,15 +98,13 @@ impl Owner {
         let reading = answer.reading;
         count(&mut self.tally.answers, (operation, reading.outcome));
         let retry = self.config.retry;
-        let Some(open) = self.open.get_mut(&id).filter(|o| o.core.awaits(branch, operation, attempt)) else {
-            return;
-        };
+        let Some(open) = self.open.get_mut(&id).filter(|open| open.awaits(call)) else { return };
         let service = open.ready.branches[branch.at()].service.clone();
-        if attempt > 1 && matches!(reading.outcome, Outcome::Done | Outcome::ReadOnly) {
-            self.budgets.give_back(&service, now.time, &retry);
-        }
         let pause = retry.pause_limit(attempt.saturating_add(1)).mul_f64(self.rng.f64());
         let side = &mut open.branches[branch.at()];
+        if side.sent > 1 && matches!(reading.outcome, Outcome::Done | Outcome::ReadOnly) {
+            self.budgets.give_back(&service, now.time, &retry);
+        }
         side.last_answer = Some(in_words(operation.as_str(), &answer));
         side.conflicts += u32::from(reading.conflict);
         side.retry_at = now.time + reading.retry_after.unwrap_or(pause);
@@ -116,7 +113,7 @@ impl Owner {
         }
         open.enqueue(Event::Answered { branch, operation, attempt, outcome: reading.outcome });
         if reading.stuck {
-            self.note_stuck(id);
+            self.note_stuck(id, branch);
         }
         self.drive(now, id);
         self.serve_budgets(now);
@@ -160,23 +157,22 @@ impl Owner {
         }
     }
 
-    /// The journal has failed for good. Who waits on something durable is told where to look, once the process is
-    /// back; nobody is told a guess.
+    /// The journal has failed for good. Who waits is told what is durable, or where to look once the process is back;
+    /// nobody is told a guess.
     pub fn poison(&mut self) {
         if std::mem::replace(&mut self.poisoned, true) {
             return;
         }
         self.accepting = false;
-        for (id, open) in &mut self.open {
+        for open in self.open.values_mut() {
             if let Some(waiter) = open.waiter.take() {
-                let durable = open.core.has_begun();
-                let reply = if durable { Ok(Reply::accepted(*id, open.token)) } else { Err(Severed) };
-                self.actions.push_back(Action::Reply { waiter: waiter.id, reply: Box::new(reply) });
+                let reply = Box::new(reply::known(open));
+                self.actions.push_back(Action::Reply { waiter: waiter.id, reply });
             }
         }
     }
 
-    /// The process is about to end: nothing new begins, and every waiter is told where its answer will be.
+    /// The process is about to end: nothing new begins, and every waiter is told its answer, or where that will be.
     pub fn leave(&mut self, now: Now) {
         self.accepting = false;
         self.leaving = true;
@@ -190,11 +186,10 @@ impl Owner {
             let stuck_after = self.config.retry.stuck_after;
             let Some(open) = self.open.get_mut(&id) else { continue };
             open.timer = None;
-            if open.core.has_begun() && !open.under_way && open.core.wake().is_some_and(|at| at <= now.time) {
-                open.enqueue(Event::DeadlinePassed);
-            }
-            if open.verdict_at.is_some_and(|at| at + stuck_after <= now.time) {
-                self.note_stuck(id);
+            let stuck = open.stuck_at(stuck_after).is_some_and(|at| at <= now.time);
+            let untold = open.core.untold().next();
+            if let Some(branch) = untold.filter(|_| stuck) {
+                self.note_stuck(id, branch);
             }
             self.drive(now, id);
         }

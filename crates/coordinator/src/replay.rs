@@ -77,7 +77,11 @@ impl Owner {
     pub fn recovered(&mut self, now: Now) -> Result<(), ReplayError> {
         for (id, stored) in std::mem::take(&mut self.replayed_calls) {
             let calls = Calls::decode(stored).map_err(|error| ReplayError::Calls(id, error))?;
-            self.with(id, |open| open.set_calls(calls));
+            let Some(open) = self.open.get_mut(&id) else { continue };
+            if calls.0.len() != open.ready.branches.len() {
+                return Err(ReplayError::Calls(id, Malformed::CutShort));
+            }
+            open.set_calls(calls);
         }
         self.accepting = true;
         let ids: Vec<Id> = self.open.keys().copied().collect();

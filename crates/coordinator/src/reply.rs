@@ -4,25 +4,31 @@ use crate::open::Open;
 use crate::{Action, Now, Owner};
 use unanimo_contract::{Reply, Severed, Verdict};
 
-/// What can be told now; `None` where it is better to wait.
+/// What the waiter is told now; `None` where it is better to wait.
 pub(crate) fn due(open: &Open, now: Now, leaving: bool) -> Option<Result<Reply, Severed>> {
-    let waiter = open.waiter?;
-    let late = waiter.answer_by <= now.time;
-    if !open.core.has_begun() {
-        // Not known to be durable: nothing can be promised. The connection is closed only if the disk never answers.
-        return (late && open.under_way).then_some(Err(Severed));
-    }
-    let finished = open.core.is_finished();
-    let told = match open.verdict() {
+    let late = open.waiter?.answer_by <= now.time;
+    let ready = match open.verdict() {
+        // Not known to be durable: the connection is closed only if the disk never answers.
+        _ if !open.core.has_begun() => late,
+        None => late || leaving || open.respond_async,
+        Some(Verdict::Commit) => {
+            late || leaving || open.core.is_finished() || open.core.heuristic().is_some()
+        }
         Some(Verdict::Rollback) => true,
-        Some(Verdict::Commit) => finished || late || open.core.heuristic().is_some(),
-        None => false,
     };
-    if told && let Some(answer) = open.client_answer() {
-        return Some(Ok(Reply { transaction: Some(open.core.id()), finished: Some(finished), answer }));
+    ready.then(|| known(open))
+}
+
+/// All that is known now, and nothing that is not.
+pub(crate) fn known(open: &Open) -> Result<Reply, Severed> {
+    if !open.core.has_begun() {
+        return Err(Severed);
     }
-    let anyway = late || leaving || open.respond_async;
-    anyway.then(|| Ok(Reply::accepted(open.core.id(), open.token)))
+    let (transaction, finished) = (open.core.id(), open.core.is_finished());
+    Ok(match open.client_answer() {
+        Some(answer) => Reply { transaction: Some(transaction), finished: Some(finished), answer },
+        None => Reply::accepted(transaction, open.token),
+    })
 }
 
 impl Owner {

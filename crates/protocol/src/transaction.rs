@@ -206,9 +206,10 @@ impl Transaction {
         self.indices().find(|branch| self.branches[branch.at()].progress == Progress::Heuristic)
     }
 
-    /// Whether nothing is left that could change it but a person's word: every branch was told, or is heuristic.
-    pub fn is_settled(&self) -> bool {
-        self.concluded.is_some_and(|(_, _, tell)| tell.iter().all(|branch| self.has_heard(branch)))
+    /// The branches that are still to hear of the verdict. None of an open transaction: it waits for a person.
+    pub fn untold(&self) -> impl Iterator<Item = BranchIndex> {
+        let tell = self.concluded.map_or(BranchSet::EMPTY, |(_, _, tell)| tell);
+        tell.iter().filter(|branch| !self.has_heard(*branch))
     }
 
     /// Where a branch stands; `None` for a branch that isn't there.
@@ -245,7 +246,7 @@ impl Transaction {
     }
 
     /// Whether a branch needs to hear nothing more.
-    pub fn has_heard(&self, branch: BranchIndex) -> bool {
+    fn has_heard(&self, branch: BranchIndex) -> bool {
         matches!(self.branches[branch.at()].progress, Progress::Told | Progress::Heuristic)
     }
 

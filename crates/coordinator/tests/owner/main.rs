@@ -1,0 +1,14 @@
+//! An owner of shards, from outside: what clients are told and when, what leaves and how often, and what a crash leaves.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod answers;
+mod beginnings;
+mod chaos;
+mod ends;
+mod fixtures;
+mod keys;
+mod replay;
+mod retries;
+mod shell;
+mod views;
