@@ -3,6 +3,7 @@
 mod admin_client;
 mod commands;
 mod config;
+mod demo;
 mod failure;
 mod log;
 mod serve;
@@ -23,6 +24,11 @@ enum Command {
     Run(commands::run::Run),
     Check(commands::check::Check),
     Transactions(commands::transactions::Transactions),
+    Demo(commands::demo::Demo),
+    #[command(hide = true)]
+    Shop(commands::shop::Shop),
+    #[command(hide = true)]
+    Tied(commands::tied::Tied),
 }
 
 fn main() -> ExitCode {
@@ -30,5 +36,8 @@ fn main() -> ExitCode {
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
         Command::Transactions(transactions) => transactions.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Shop(shop) => shop.run(),
+        Command::Tied(tied) => tied.run(),
     }
 }

@@ -1,5 +1,8 @@
 //! What the program can be told to do, one file for each command.
 
 pub mod check;
+pub mod demo;
 pub mod run;
+pub mod shop;
+pub mod tied;
 pub mod transactions;

@@ -31,7 +31,9 @@ impl Shop {
     pub fn run(self) -> ExitCode {
         let credential = match fs::read_to_string(&self.credential_file) {
             Ok(text) => text.trim().to_owned(),
-            Err(error) => return fail(&format!("{} cannot be read: {error}", self.credential_file.display())),
+            Err(error) => {
+                return fail(&format!("{} cannot be read: {error}", self.credential_file.display()));
+            }
         };
         let options = Options { smtp: self.smtp, ..Options::new(self.database, self.address, credential) };
         match unanimo_shop::run(self.service, options) {

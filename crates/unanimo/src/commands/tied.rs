@@ -36,7 +36,11 @@ impl Tied {
 fn tie(parent: u32) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     // It may have died before the tie was made.
-    if std::os::unix::process::parent_id() == parent { Ok(()) } else { Err(io::Error::other("the parent is gone")) }
+    if std::os::unix::process::parent_id() == parent {
+        Ok(())
+    } else {
+        Err(io::Error::other("the parent is gone"))
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -2,10 +2,10 @@
 //! addresses on this machine.
 
 use super::failure::Failure;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use unanimo_shop::Service;
@@ -36,7 +36,9 @@ impl Place {
         let (root, temporary) = match directory {
             Some(directory) => (given(directory)?, None),
             None => {
-                let made = tempfile::Builder::new().prefix("unanimo-demo-").tempdir();
+                let mut builder = tempfile::Builder::new();
+                let made =
+                    builder.prefix("unanimo-demo-").permissions(Permissions::from_mode(0o700)).tempdir();
                 let made = made.map_err(|error| Failure::file(&std::env::temp_dir(), error))?;
                 (made.path().to_owned(), Some(made))
             }
@@ -171,7 +173,6 @@ fn write_secret(path: &Path) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use crate::config;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn the_example_is_filled_in_and_can_be_served_in_both_modes() {
@@ -199,7 +200,8 @@ mod tests {
             assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
             fs::read_to_string(file).unwrap()
         });
-        let distinct: std::collections::BTreeSet<_> = tokens.iter().filter(|token| token.len() == 65).collect();
+        let distinct: std::collections::BTreeSet<_> =
+            tokens.iter().filter(|token| token.len() == 65).collect();
         assert_eq!(distinct.len(), 4);
     }
 
@@ -208,7 +210,9 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("new/deep");
         let given = Place::make(Some(&directory), "tcc").unwrap();
-        assert!(Place::make(Some(&directory), "tcc").is_err_and(|error| error.to_string().contains("not empty")));
+        assert!(
+            Place::make(Some(&directory), "tcc").is_err_and(|error| error.to_string().contains("not empty"))
+        );
         drop(given);
         assert!(directory.join("gateway.yaml").exists());
 

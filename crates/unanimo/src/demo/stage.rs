@@ -16,19 +16,22 @@ use unanimo_shop::smtp_sink::Sink;
 const READY_MAX: Duration = Duration::from_secs(20);
 const READY_INTERVAL: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often a dead process is looked for while nothing happens.
+/// How often a dead process is looked for while nothing else happens.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Everything that runs. Dropped, it ends the processes, and only then its files go.
+/// Everything that runs. Dropped, it ends the processes first, and only then its files go.
 pub struct Stage {
-    services: Vec<(Service, Process)>,
+    order: Process,
+    payment: Process,
+    shipping: Process,
+    notification: Process,
     gateway: Process,
     sink: Sink,
     /// Its files and addresses.
     pub place: Place,
 }
 
-/// Who can be killed.
+/// A process that can be killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
     /// One of the services.
@@ -43,18 +46,23 @@ impl Stage {
         let fail = |error| Failure::new(format!("no mail server can be started: {error}"));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(fail)?;
         let sink = Sink::start(listener, place.mail()).map_err(fail)?;
-        let mut services = Vec::new();
-        for service in Service::ALL {
-            let process = Process::start(
-                service.name(),
-                shop_arguments(&place, service, sink.address()),
-                place.log(service.name()),
-            )?;
-            services.push((service, process));
-        }
-        let run = vec!["run".into(), place.configuration().into()];
-        let gateway = Process::start("the gateway", run, place.log("gateway"))?;
-        let mut stage = Stage { services, gateway, sink, place };
+        let service = |service: Service| {
+            let arguments = shop_arguments(&place, service, sink.address());
+            Process::start(service.name(), arguments, place.log(service.name()))
+        };
+        let mut stage = Stage {
+            order: service(Service::Order)?,
+            payment: service(Service::Payment)?,
+            shipping: service(Service::Shipping)?,
+            notification: service(Service::Notification)?,
+            gateway: Process::start(
+                "gateway",
+                vec!["run".into(), place.configuration().into()],
+                place.log("gateway"),
+            )?,
+            sink,
+            place,
+        };
         for service in Service::ALL {
             stage.ready(Victim::Service(service)).await?;
         }
@@ -63,19 +71,19 @@ impl Stage {
     }
 
     /// Its number at the operating system.
-    pub fn pid(&self, victim: Victim) -> u32 {
+    pub fn pid(&mut self, victim: Victim) -> u32 {
         self.process(victim).pid()
     }
 
     /// Kills it with SIGKILL.
     pub fn kill(&mut self, victim: Victim) {
-        self.process_mut(victim).kill();
+        self.process(victim).kill();
     }
 
     /// Starts it again, on the same address and files; gives the time from its start until it was ready.
     pub async fn start_again(&mut self, victim: Victim) -> Result<Duration, Failure> {
         let started = clock::now();
-        self.process_mut(victim).start_again()?;
+        self.process(victim).start_again()?;
         self.ready(victim).await?;
         Ok(clock::now() - started)
     }
@@ -92,10 +100,15 @@ impl Stage {
         }
     }
 
-    /// The sum of one of the gateway's metrics; `None` where it does not answer, or has no such metric.
+    /// Fails when a process has ended by itself.
+    pub fn check(&mut self) -> Result<(), Failure> {
+        let Stage { order, payment, shipping, notification, gateway, .. } = self;
+        [order, payment, shipping, notification, gateway].into_iter().try_for_each(Process::check)
+    }
+
+    /// The sum of one of the gateway's metrics over its labels; `None` where it does not answer, or has none such.
     pub async fn metric(&self, name: &str) -> Option<u64> {
-        let mut connection = Connection::to(self.place.admin);
-        let answer = connection.ask(&Question::get("/metrics"), PATIENCE).await.ok()?;
+        let answer = Connection::to(self.place.admin).ask(&Question::get("/metrics"), PATIENCE).await.ok()?;
         sum(std::str::from_utf8(&answer.body).ok()?, name)
     }
 
@@ -110,11 +123,6 @@ impl Stage {
         self.sink.message_ids()
     }
 
-    fn check(&mut self) -> Result<(), Failure> {
-        self.services.iter_mut().try_for_each(|(_, process)| process.check())?;
-        self.gateway.check()
-    }
-
     async fn ready(&mut self, victim: Victim) -> Result<(), Failure> {
         let (address, path) = match victim {
             Victim::Service(service) => (self.place.address(service), "/healthz"),
@@ -126,20 +134,65 @@ impl Stage {
             if answer.is_ok_and(|answer| answer.status == 200) {
                 return Ok(());
             }
-            let process = self.process_mut(victim);
+            let process = self.process(victim);
             process.check()?;
             if clock::now() > latest {
-                let what = format!("is not ready after {} s: {address}{path} does not say so", READY_MAX.as_secs());
+                let what = format!("is not ready after {} s: http://{address}{path}", READY_MAX.as_secs());
                 return Err(process.failure(&what));
             }
             tokio::time::sleep(READY_INTERVAL).await;
         }
     }
 
-    fn process(&self, victim: Victim) -> &Process {
+    fn process(&mut self, victim: Victim) -> &mut Process {
         match victim {
-            Victim::Gateway => &self.gateway,
-            Victim::Service(service) => self.of(service),
+            Victim::Service(Service::Order) => &mut self.order,
+            Victim::Service(Service::Payment) => &mut self.payment,
+            Victim::Service(Service::Shipping) => &mut self.shipping,
+            Victim::Service(Service::Notification) => &mut self.notification,
+            Victim::Gateway => &mut self.gateway,
         }
+    }
+}
+
+fn shop_arguments(place: &Place, service: Service, smtp: SocketAddr) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = ["shop", service.name()].map(OsString::from).into();
+    let mut option = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+    option("--database", place.database(service).into());
+    option("--address", place.address(service).to_string().into());
+    option("--credential-file", place.credential(service).into());
+    if service == Service::Notification {
+        option("--smtp", smtp.to_string().into());
+    }
+    arguments
+}
+
+/// Adds up the lines of one metric in a page of OpenMetrics text.
+fn sum(page: &str, name: &str) -> Option<u64> {
+    if !page
+        .lines()
+        .any(|line| line.strip_prefix("# TYPE ").is_some_and(|line| line.split(' ').next() == Some(name)))
+    {
+        return None;
+    }
+    let values = page.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name).filter(|rest| rest.starts_with([' ', '{']))?;
+        rest.rsplit(' ').next()?.parse::<u64>().ok()
+    });
+    Some(values.sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_summed_over_its_labels() {
+        let page = "# TYPE a gauge\na{state=\"x y\"} 3\na{state=\"z\"} 4\n# TYPE ab gauge\nab 5\n\
+                    # TYPE empty gauge\n# EOF\n";
+        assert_eq!(sum(page, "a"), Some(7));
+        assert_eq!(sum(page, "ab"), Some(5));
+        assert_eq!(sum(page, "empty"), Some(0));
+        assert_eq!(sum(page, "b"), None);
     }
 }
