@@ -49,9 +49,7 @@ pub(crate) async fn send_for_ever(database: &Database, server: SocketAddr) {
             continue;
         }
         let transport = transport.clone();
-        let sending = tokio::task::spawn_blocking(move || {
-            letters.into_iter().map(|letter| (send(&transport, &letter), letter)).collect::<Vec<_>>()
-        });
+        let sending = tokio::task::spawn_blocking(move || send_all(&transport, letters));
         let Ok(sent) = sending.await else { continue };
         // If this fails, the letters are still due, and go out again.
         let _ = database.run(move |connection| record(connection, &sent)).await;
@@ -72,6 +70,16 @@ fn due(connection: &mut Connection) -> rusqlite::Result<Vec<Letter>> {
         })
     })?;
     letters.collect()
+}
+
+/// Sends them side by side: most of the time that a letter takes is waiting.
+fn send_all(transport: &SmtpTransport, letters: Vec<Letter>) -> Vec<(Fate, Letter)> {
+    let fates: Vec<_> = std::thread::scope(|scope| {
+        let sending: Vec<_> = letters.iter().map(|letter| scope.spawn(|| send(transport, letter))).collect();
+        // After a panic nobody knows whether the letter went out: it is tried again.
+        sending.into_iter().map(|fate| fate.join().unwrap_or(Fate::Delayed)).collect()
+    });
+    fates.into_iter().zip(letters).collect()
 }
 
 fn send(transport: &SmtpTransport, letter: &Letter) -> Fate {
