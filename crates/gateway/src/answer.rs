@@ -4,13 +4,14 @@ use crate::hygiene;
 use crate::idle::Idle;
 use crate::pulse::Answering;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use unanimo_contract::problem::MEDIA_TYPE;
 use unanimo_contract::{ClientAnswer, Problem};
 use unanimo_upstream::Answer;
 
@@ -61,6 +62,7 @@ fn own_mistake(what: &str) -> Response<Body> {
     let answer = Problem::Internal.answer("the gateway made an answer that cannot be sent");
     let mut response = Response::new(Body::Full(answer.body));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     response
 }
 

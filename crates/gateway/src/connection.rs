@@ -34,8 +34,10 @@ pub(crate) struct Client<T> {
 
 /// How a connection ended.
 enum End {
-    /// As HTTP has it, perhaps while the client was still sending.
+    /// As HTTP has it.
     Ended,
+    /// By something that is no request. It was answered with a status.
+    Malformed,
     /// Broken, expired or cut off: there is nothing more to say.
     Broken,
 }
@@ -65,7 +67,12 @@ pub(crate) async fn serve<T: Transactions>(worker: Rc<Shared<T>>, stream: TcpStr
     // A connection that comes while the worker drains is served once.
     protocol.keep_alive(worker.stages.is_before(Stage::Draining));
     let end = drive(protocol.serve_connection(TokioIo::new(socket), service), &pulse, &worker).await;
-    if matches!(end, End::Ended) && !pulse.has_hung_up() {
+    let lingers = match end {
+        End::Ended => pulse.may_be_sending(),
+        End::Malformed => true,
+        End::Broken => false,
+    };
+    if lingers {
         worker.stages.before(Stage::Closing, returned.linger()).await;
     }
     drop(open);
@@ -118,8 +125,7 @@ impl End {
             Ok(()) => End::Ended,
             Err(error) => {
                 tracing::debug!(%error, "a client's connection ended early");
-                // What is malformed was answered with a status.
-                if error.is_parse() { End::Ended } else { End::Broken }
+                if error.is_parse() { End::Malformed } else { End::Broken }
             }
         }
     }

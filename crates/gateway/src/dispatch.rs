@@ -13,6 +13,7 @@ use crate::{authority, hygiene};
 use http::header::{HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use std::any::Any;
 use std::borrow::Cow;
@@ -106,6 +107,7 @@ async fn route<T: Transactions>(
 ) -> Result<Response<Body>, Cut> {
     let answering = client.pulse.answering();
     let (mut head, body) = request.into_parts();
+    client.pulse.expects_body(!body.is_end_stream());
     let uri = std::mem::take(&mut head.uri);
     let (host, path) = match read(&uri, &mut head) {
         Ok(target) => target,

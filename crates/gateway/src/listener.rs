@@ -4,11 +4,9 @@ use crate::connection;
 use crate::server::{Shared, Stage};
 use crate::{ListenerConfig, clock};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -76,19 +74,18 @@ pub(crate) async fn accept<T: Transactions>(listener: TcpListener, worker: Rc<Sh
         }
     }
     // The system has told these clients that they are connected: to close now would break their first request.
+    let Ok(listener) = listener.into_std() else { return };
     while let Ok(permit) = worker.permits.clone().try_acquire_owned() {
-        let Some((stream, peer)) = waiting(&listener).await else { break };
+        let Ok((stream, peer)) = waiting(&listener) else { break };
         start(&worker, stream, peer, permit);
     }
 }
 
-/// A connection that waits to be taken.
-async fn waiting(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    poll_fn(|cx| match listener.poll_accept(cx) {
-        Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
+/// A connection that waits to be taken; an error where there is none.
+fn waiting(listener: &std::net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, peer) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok((TcpStream::from_std(stream)?, peer))
 }
 
 fn start<T: Transactions>(

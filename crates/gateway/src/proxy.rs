@@ -5,8 +5,9 @@ use crate::connection::Client;
 use crate::dispatch::Asked;
 use crate::metrics::Measure;
 use crate::path::Path;
+use crate::pulse::Pulse;
 use crate::upload::{Progress, Upload};
-use crate::{clock, hygiene};
+use crate::{Limits, clock, hygiene};
 use http::header::{CONNECTION, HOST, HeaderValue, TE};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri, Version};
@@ -53,7 +54,7 @@ impl Rewrite {
 /// Forwards the request, and gives back what came of it.
 pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Asked<'_>) -> Response<Body> {
     let limits = &client.worker.limits;
-    let (body, progress) = match carried(asked.body, limits.body_bytes, limits.body_idle_timeout) {
+    let (body, progress) = match carried(asked.body, limits, &client.pulse) {
         Ok(carried) => carried,
         Err(refusal) => return answer::own(refusal),
     };
@@ -101,13 +102,14 @@ pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Ask
 /// The body as it goes to the service, and how to see how far it has come; a request without a body has no progress.
 fn carried(
     body: Incoming,
-    limit: u64,
-    patience: Duration,
+    limits: &Limits,
+    pulse: &Rc<Pulse>,
 ) -> Result<(unanimo_upstream::Body, Option<Rc<Progress>>), ClientAnswer> {
     if body.is_end_stream() {
         return Ok((unanimo_upstream::Body::Empty, None));
     }
-    let upload = Upload::new(body, limit, patience).map_err(|failure| failure.answer())?;
+    let upload = Upload::new(body, limits.body_bytes, limits.body_idle_timeout, pulse)
+        .map_err(|failure| failure.answer())?;
     let progress = upload.progress();
     Ok((unanimo_upstream::Body::Streaming(Box::pin(upload)), Some(progress)))
 }

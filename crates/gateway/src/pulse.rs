@@ -18,6 +18,8 @@ pub(crate) struct Pulse {
     /// Since when the client has not taken what was sent to it.
     stalled: Cell<Option<Instant>>,
     hung_up: Cell<bool>,
+    /// Whether a request's body may still be coming.
+    unread: Cell<bool>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +36,12 @@ impl Pulse {
     /// A new connection owes us a request's head.
     pub(crate) fn new(now: Instant) -> Rc<Pulse> {
         let waiting = Cell::new(Waiting::Head(now));
-        Rc::new(Pulse { waiting, stalled: Cell::default(), hung_up: Cell::default() })
+        Rc::new(Pulse {
+            waiting,
+            stalled: Cell::default(),
+            hung_up: Cell::default(),
+            unread: Cell::default(),
+        })
     }
 
     /// A request is being answered, until the guard is dropped.
@@ -54,9 +61,14 @@ impl Pulse {
         waiting.into_iter().chain(stalled).min()
     }
 
-    /// Whether the client has said that nothing more will come.
-    pub(crate) fn has_hung_up(&self) -> bool {
-        self.hung_up.get()
+    /// A request's body begins, or has come whole.
+    pub(crate) fn expects_body(&self, more: bool) {
+        self.unread.set(more);
+    }
+
+    /// Whether the client may still be sending something that nobody reads.
+    pub(crate) fn may_be_sending(&self) -> bool {
+        self.unread.get() && !self.hung_up.get()
     }
 
     fn has_read(&self, bytes: usize) {

@@ -67,12 +67,13 @@ pub async fn serve<T: Transactions>(
 ) -> io::Result<Drained> {
     let Worker { listeners, table, transactions, upstream, limits, metrics } = worker;
     let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
-    let connections = limits.connections.min(Semaphore::MAX_PERMITS);
+    // More than the system has numbers for is as many as there are.
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     let shared = Rc::new(Shared {
         tally: metrics.worker(table.names()),
         protocol: connection::protocol(&limits),
         stages: Stages::default(),
-        permits: Arc::new(Semaphore::new(connections)),
+        permits: Arc::new(Semaphore::new(all as usize)),
         table,
         transactions,
         upstream,
@@ -89,14 +90,14 @@ pub async fn serve<T: Transactions>(
             tracing::error!(%error, "a listener had ended before its time");
         }
     }
-    let left = || connections - shared.permits.available_permits();
-    let all = u32::try_from(connections).unwrap_or(u32::MAX);
-    let ended =
-        timeout_at((clock::now() + shared.limits.grace).into(), shared.permits.acquire_many(all)).await;
-    let cut = if ended.is_ok() { 0 } else { left() };
+    let grace = clock::now() + shared.limits.grace;
+    let cut = match timeout_at(grace.into(), shared.permits.acquire_many(all)).await {
+        Ok(_ended) => 0,
+        Err(_late) => all as usize - shared.permits.available_permits(),
+    };
     shared.stages.advance(Stage::Closing);
     // They see it at once: nothing that they wait for outlives the stage.
-    let _all = shared.permits.acquire_many(all).await;
+    let _ended = shared.permits.acquire_many(all).await;
     Ok(Drained { cut })
 }
 

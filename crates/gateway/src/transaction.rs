@@ -43,7 +43,8 @@ pub(crate) async fn run<T: Transactions>(
     let Ok(query) = parts::query(asked.uri.query()) else {
         return Ok(answer::own(Problem::BadRequest.answer("the query, percent-decoded, is not UTF-8")));
     };
-    let upload = Upload::new(asked.body, limits.transaction_body_bytes as u64, limits.body_idle_timeout);
+    let limit = limits.transaction_body_bytes as u64;
+    let upload = Upload::new(asked.body, limit, limits.body_idle_timeout, &client.pulse);
     let body = match upload {
         Ok(upload) => upload.collect().await,
         Err(failure) => Err(failure),

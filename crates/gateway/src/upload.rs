@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::idle::Idle;
+use crate::pulse::Pulse;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -58,6 +59,7 @@ pub(crate) struct Upload {
     /// How many bytes may still come.
     left: u64,
     idle: Idle,
+    pulse: Rc<Pulse>,
     progress: Rc<Progress>,
 }
 
@@ -74,13 +76,24 @@ pub(crate) struct Progress {
 
 impl Upload {
     /// Fails at once where the client says itself that too much will come.
-    pub(crate) fn new(incoming: Incoming, limit: u64, patience: Duration) -> Result<Upload, Failure> {
+    pub(crate) fn new(
+        incoming: Incoming,
+        limit: u64,
+        patience: Duration,
+        pulse: &Rc<Pulse>,
+    ) -> Result<Upload, Failure> {
         if incoming.size_hint().lower() > limit {
             return Err(Failure::TooLarge);
         }
         let progress =
             Progress { failure: Cell::default(), waits: Cell::default(), moved: Cell::new(clock::now()) };
-        Ok(Upload { incoming, left: limit, idle: Idle::new(patience), progress: Rc::new(progress) })
+        Ok(Upload {
+            incoming,
+            left: limit,
+            idle: Idle::new(patience),
+            pulse: pulse.clone(),
+            progress: Rc::new(progress),
+        })
     }
 
     pub(crate) fn progress(&self) -> Rc<Progress> {
@@ -124,7 +137,10 @@ impl Upload {
         self.progress.waits.set(false);
         self.progress.moved.set(clock::now());
         let part = match part {
-            None => return Poll::Ready(None),
+            None => {
+                self.pulse.expects_body(false);
+                return Poll::Ready(None);
+            }
             Some(Err(_)) => return self.fail(Failure::Broken),
             Some(Ok(part)) => part,
         };
@@ -133,6 +149,7 @@ impl Upload {
             Some(left) => self.left = left,
             None => return self.fail(Failure::TooLarge),
         }
+        self.pulse.expects_body(!self.incoming.is_end_stream());
         Poll::Ready(Some(Ok(part)))
     }
 

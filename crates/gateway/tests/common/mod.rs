@@ -1,0 +1,192 @@
+//! A gateway on a thread of its own, with clients and services that write and read bytes as they are on the wire.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+pub mod double;
+pub mod service;
+pub mod wire;
+
+use double::Double;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+use unanimo_contract::{Plan, plan};
+use unanimo_gateway::{
+    Action, Config, Drained, Limits, ListenerConfig, Match, Metrics, PathMatch, ProxyConfig, RouteConfig,
+    Table, TransactionConfig, Worker,
+};
+use unanimo_upstream::{ServiceConfig, Services, Upstream};
+use wire::Wire;
+
+/// No test waits longer than this for anything.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until the condition holds.
+#[expect(clippy::disallowed_methods, reason = "this bounds the waiting of a test")]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A gateway that serves on loopback until it is dropped.
+pub struct Gateway {
+    pub address: SocketAddr,
+    pub double: Double,
+    metrics: Metrics,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Drained>>,
+}
+
+/// What a gateway is made of.
+pub struct Setup {
+    pub routes: Vec<RouteConfig>,
+    /// The service `s`.
+    pub service: ServiceConfig,
+    pub limits: Limits,
+    pub double: Double,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup {
+            routes: vec![],
+            service: ServiceConfig { endpoints: vec!["127.0.0.1:1".to_owned()], ..ServiceConfig::default() },
+            limits: Limits::default(),
+            double: Double::default(),
+        }
+    }
+}
+
+impl Setup {
+    /// Every path goes to the service at this address.
+    pub fn forwarding(service: SocketAddr) -> Setup {
+        let mut setup =
+            Setup { routes: vec![plain("all", PathMatch::Prefix("/".into()))], ..Setup::default() };
+        setup.service.endpoints = vec![service.to_string()];
+        setup
+    }
+
+    /// Every `POST /transfers/{id}` is a transaction.
+    pub fn transacting(double: Double) -> Setup {
+        Setup { routes: vec![transactional("transfer", "/transfers/{id}")], double, ..Setup::default() }
+    }
+
+    pub fn start(self) -> Gateway {
+        Gateway::start(self)
+    }
+}
+
+pub fn plain(name: &str, path: PathMatch) -> RouteConfig {
+    let proxy =
+        ProxyConfig { service: "s".to_owned(), timeout: Duration::from_secs(5), rewrite_prefix: None };
+    let matching = Match { host: None, path, methods: vec![] };
+    RouteConfig { name: name.to_owned(), matching, action: Action::Proxy(proxy) }
+}
+
+pub fn transactional(name: &str, path: &str) -> RouteConfig {
+    let branch = plan::BranchPlan {
+        name: "debit".into(),
+        service: "s".into(),
+        after: vec![],
+        path: "/debits".into(),
+        paths: vec![],
+        headers: vec![],
+        body: None,
+        call_timeout_ms: 1000,
+    };
+    let plan = Plan {
+        language: plan::LANGUAGE,
+        route: name.into(),
+        mode: "two-phase".into(),
+        deadline_ms: 1000,
+        answer_timeout_ms: 2000,
+        branches: vec![branch],
+        respond: None,
+        refused: None,
+    };
+    let transaction = TransactionConfig {
+        plan: Arc::new(plan),
+        pass_credentials: vec![http::header::AUTHORIZATION, "x-api-key".parse().unwrap()],
+    };
+    let matching =
+        Match { host: None, path: PathMatch::Exact(path.into()), methods: vec![http::Method::POST] };
+    RouteConfig { name: name.to_owned(), matching, action: Action::Transaction(transaction) }
+}
+
+impl Gateway {
+    fn start(setup: Setup) -> Gateway {
+        let Setup { routes, service, limits, double } = setup;
+        let services =
+            Services::new(unanimo_upstream::Config { services: [("s".to_owned(), service)].into() });
+        let services = Arc::new(services.unwrap());
+        let listener = ListenerConfig { name: "public".into(), address: "127.0.0.1:0".parse().unwrap() };
+        let config = Config { listeners: vec![listener.clone()], routes, limits: limits.clone() };
+        let table = Arc::new(Table::build(&config, &services).unwrap());
+        let listeners = unanimo_gateway::bind(&listener, 1).unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        let metrics = Metrics::new();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn({
+            let (transactions, metrics) = (double.clone(), metrics.clone());
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                LocalSet::new().block_on(&runtime, async move {
+                    let upstream = Upstream::new(services);
+                    let worker = Worker { listeners, table, transactions, upstream, limits, metrics };
+                    let shutdown = async move { stopped.await.unwrap_or_default() };
+                    unanimo_gateway::serve(worker, shutdown).await.unwrap()
+                })
+            }
+        });
+        Gateway { address, double, metrics, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub fn connect(&self) -> Wire {
+        Wire::connect(self.address)
+    }
+
+    /// One request on a connection of its own.
+    pub fn ask(&self, request: &str) -> wire::Answer {
+        let mut wire = self.connect();
+        wire.send(request);
+        wire.answer()
+    }
+
+    /// Asks the worker to end, and does not wait for it.
+    pub fn leave(&mut self) {
+        let _ = self.stop.take().map(|stop| stop.send(()));
+    }
+
+    pub fn end(&mut self) -> Drained {
+        self.leave();
+        self.thread.take().unwrap().join().unwrap()
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// The value of a metric, named with its labels as the text format has them.
+    pub fn metric(&self, name: &str) -> f64 {
+        let mut registry = prometheus_client::registry::Registry::default();
+        self.metrics.register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.end();
+        }
+    }
+}
