@@ -52,6 +52,8 @@ pub struct Owner {
 pub enum Unwritten {
     /// It holds as much as it may. Only a beginning is ever refused for this.
     Full,
+    /// A segment cannot hold so much. Only a beginning is refused for this, unless segments are tiny.
+    TooLarge,
     /// It will never write again.
     Poisoned,
 }
@@ -147,6 +149,9 @@ impl Owner {
             let turned = match why {
                 Unwritten::Full => {
                     Turned::away(Problem::Overloaded, "the journal has too much to write; try again")
+                }
+                Unwritten::TooLarge => {
+                    Turned::away(Problem::TooLarge, "the journal's segments are too small for it")
                 }
                 Unwritten::Poisoned => Turned::away(Problem::NotReady, "the journal has failed; try again"),
             };

@@ -201,18 +201,21 @@ impl Batcher {
         if named.is_some() && named != given { Err(AppendError::PlanMissing) } else { Ok(()) }
     }
 
-    /// At most so many bytes will these records need, with the plan. What begins is refused a little before what
-    /// goes on, so that a full queue never keeps a transaction from its end.
+    /// At most so many bytes will these records need, with the plan. A full queue refuses what begins and never what
+    /// goes on: how much that is, is bounded by how much may be open.
     fn need(&self, plan: Option<&(Digest, Bytes)>, records: &[Record]) -> Result<u64, AppendError> {
         let plan = plan.map_or(0, |(_, bytes)| codec::plan_bound(bytes));
         let bytes = plan + records.iter().filter(|r| is_written(r)).map(codec::bound).sum::<usize>();
-        let begins = records.iter().any(|record| matches!(record, Record::Begun(_)));
-        let queue = if begins { self.queue_bytes / 8 * 7 } else { self.queue_bytes };
-        let limit = queue.min((self.segment_size - FIRST_BATCH) as usize - BATCH_HEADER);
+        let limit = (self.segment_size - FIRST_BATCH) as usize - BATCH_HEADER;
         if bytes > limit {
             return Err(AppendError::TooLarge { bytes, limit });
         }
-        if self.queued + bytes > queue { Err(AppendError::Full) } else { Ok(bytes as u64) }
+        let begins = records.iter().any(|record| matches!(record, Record::Begun(_)));
+        if begins && self.queued + bytes > self.queue_bytes {
+            Err(AppendError::Full)
+        } else {
+            Ok(bytes as u64)
+        }
     }
 
     /// Sees to it that the last pending batch can take so many bytes more.

@@ -21,8 +21,8 @@ pub struct Config {
     pub retention: Retention,
     /// Whether a file system may be used that forgets (tmpfs, overlayfs) or promises less (NFS).
     pub accept_ephemeral: bool,
-    /// Bytes that may wait for the committing thread, what it is writing included; beyond it appends are refused,
-    /// and from seven eighths of it those that begin a transaction.
+    /// Bytes that may wait for the committing thread, what it is writing included; beyond it nothing new begins. What
+    /// has begun goes on: how much that is, is bounded by how much may be open.
     pub queue_bytes: usize,
 }
 

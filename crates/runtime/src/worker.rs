@@ -135,9 +135,8 @@ impl<P: Participant> Worker<P> {
                 self.settle(state, now);
             }
             Ok(appended) => settle_one(state, now, transaction, appended, journal),
-            Err(AppendError::Full | AppendError::TooLarge { .. }) => {
-                state.owner.unwritten(transaction, Unwritten::Full)
-            }
+            Err(AppendError::Full) => state.owner.unwritten(transaction, Unwritten::Full),
+            Err(AppendError::TooLarge { .. }) => state.owner.unwritten(transaction, Unwritten::TooLarge),
             Err(error) => {
                 tracing::error!(%transaction, %error, "the journal takes nothing more");
                 state.owner.unwritten(transaction, Unwritten::Poisoned);
