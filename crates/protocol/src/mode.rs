@@ -1,6 +1,7 @@
 //! The protocols, one file each: which fact follows, and what is due.
 //!
 //! A closed enum, no trait: the compiler finds every case that was forgotten.
+//! The whole table of each mode, every state and every event, is printed by `tests/transaction/table.rs`.
 
 pub(crate) mod atomic;
 pub mod tcc;

@@ -248,19 +248,24 @@ fn an_undo_is_never_refused_it_is_told_again() {
 }
 
 #[test]
-fn a_heuristic_end_is_forced_told_to_nobody_else_and_stays_open() {
+fn a_heuristic_end_is_forced_is_told_no_more_and_stays_open_first_or_last() {
     for mode in Mode::ALL {
-        for first in [A, B] {
-            let second = if first == A { B } else { A };
+        for last in [false, true] {
             let mut bench = asked(mode, 2);
             bench.answer_all(&[A, B], Outcome::Done);
             bench.send_due();
-            let heuristic = bench.answer(first, Outcome::Refused);
-            assert_eq!(heuristic, [Record::Heuristic { branch: first }]);
+            let mut heuristic = Vec::new();
+            for told in [last, !last] {
+                if told {
+                    assert_eq!(bench.answer(B, Outcome::Done), [Record::Told { branch: B }]);
+                } else {
+                    heuristic = bench.answer(A, Outcome::Refused);
+                }
+            }
+            assert_eq!(heuristic, [Record::Heuristic { branch: A }]);
             assert_eq!(heuristic[0].durability(), Durability::Forced);
-            assert_eq!(bench.answer(second, Outcome::Done), [Record::Told { branch: second }]);
-            assert_eq!((bench.core.heuristic(), bench.core.state()), (Some(first), State::Committing));
-            assert_eq!(bench.core.due().count(), 0);
+            assert_eq!((bench.core.heuristic(), bench.core.state()), (Some(A), State::Committing));
+            assert_eq!((bench.core.due().count(), bench.core.untold().count()), (0, 0));
         }
     }
 }
