@@ -162,14 +162,19 @@ fn same_key_same_answer(evidence: &Evidence) -> Line {
         entry.told.windows(2).any(|pair| matches!(pair, [a, b] if a != b))
             || !entry.accepted.iter().all(promised)
     });
-    let differing: Vec<_> =
+    let mut differing: Vec<_> =
         differing.map(|entry| format!("{} heard {:?}", entry.order.key, entry.told)).collect();
+    let count = differing.len();
     let repeated = evidence.entries.iter().filter(|entry| entry.told.len() > 1);
+    let unasked = evidence.entries.len() - repeated.clone().count();
+    if unasked > 0 {
+        differing.push(format!("{unasked} keys were not answered again"));
+    }
     let before = repeated.clone().filter(|entry| entry.is_from_before).count() as u64;
     let proof = format!(
         "{} keys asked again, {} answers differ; {} of them were first given before the crash",
         number(repeated.count() as u64),
-        differing.len(),
+        count,
         number(before)
     );
     line("Same key, same answer", proof, differing)
@@ -177,13 +182,13 @@ fn same_key_same_answer(evidence: &Evidence) -> Line {
 
 fn everybody_knows(evidence: &Evidence) -> Line {
     let ignorant = evidence.entries.iter().filter(|entry| entry.told.is_empty());
-    let ignorant: Vec<_> = ignorant.map(|entry| format!("{} never learned", entry.order.key)).collect();
+    let known = evidence.entries.len() - ignorant.clone().count();
+    let ignorant = ignorant.map(|entry| format!("{} never learned", entry.order.key));
     let odd = evidence.entries.iter().flat_map(|entry| {
         entry.odd.iter().map(|odd| format!("{} heard what it should not: {odd}", entry.order.key))
     });
-    let known = (evidence.entries.len() - ignorant.len()) as u64;
-    let proof = format!("{} orders placed, {} ends known", len(evidence.entries), number(known));
-    line("Every client knows", proof, ignorant.iter().cloned().chain(odd))
+    let proof = format!("{} orders placed, {} ends known", len(evidence.entries), number(known as u64));
+    line("Every client knows", proof, odd.chain(ignorant))
 }
 
 fn nothing_left(evidence: &Evidence) -> Line {
@@ -309,10 +314,14 @@ mod tests {
     #[test]
     fn an_order_of_which_nobody_was_told_is_seen() {
         let wrong = wrong_after(|world| world.entries[0].told.clear());
-        assert_eq!(
-            wrong,
-            ["Money is conserved", "Stock is conserved", "Committed is true", "Every client knows"]
-        );
+        let expected = [
+            "Money is conserved",
+            "Stock is conserved",
+            "Committed is true",
+            "Same key, same answer",
+            "Every client knows",
+        ];
+        assert_eq!(wrong, expected);
     }
 
     #[test]
@@ -349,6 +358,7 @@ mod tests {
     fn two_answers_under_one_key_are_seen() {
         let differ = |world: &mut World| world.entries[1].told[1].body = json!({"other": 1});
         assert_eq!(wrong_after(differ), ["Same key, same answer"]);
+        assert_eq!(wrong_after(|world| drop(world.entries[1].told.pop())), ["Same key, same answer"]);
         let promise = |world: &mut World| world.entries[1].accepted = Some("c".to_owned());
         assert_eq!(wrong_after(promise), ["Same key, same answer"]);
     }

@@ -14,6 +14,8 @@ use tokio::task::JoinSet;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a client stays with an order; after that, the audit says that it never learned.
 const LEARN_MAX: Duration = Duration::from_secs(30);
+/// How long asking with every key again may take.
+const ASKING_AGAIN_MAX: Duration = Duration::from_secs(60);
 const PAUSE_FIRST: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(200);
 
@@ -62,13 +64,16 @@ impl Clients {
         while self.tasks.join_next().await.is_some() {}
     }
 
-    /// Asks with every key again, by so many clients.
+    /// Asks with every key again, by so many clients, until all are answered or there was time enough.
     pub async fn ask_all_again(&mut self, number: usize) {
         for _ in 0..number {
             let shared = self.shared.clone();
             self.tasks.spawn_local(async move { shared.ask_again().await });
         }
-        while self.tasks.join_next().await.is_some() {}
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(ASKING_AGAIN_MAX, all).await.is_err() {
+            self.tasks.shutdown().await;
+        }
     }
 }
 

@@ -7,3 +7,8 @@ use std::time::Instant;
 pub fn now() -> Instant {
     Instant::now()
 }
+
+/// Waits until then.
+pub async fn until(then: Instant) {
+    tokio::time::sleep_until(then.into()).await;
+}

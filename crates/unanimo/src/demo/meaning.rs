@@ -83,13 +83,15 @@ pub fn of_status(answer: &Answer) -> Meaning {
 }
 
 fn of_parts(status: u16, transaction: Option<&str>, body: Value) -> Meaning {
-    let slug = body["type"].as_str().and_then(|address| address.strip_prefix(PAGES));
-    let end = match (status, slug.and_then(Problem::by_slug)) {
-        (200, None) => End::Committed,
-        (409, Some(Problem::Refused)) => End::Refused,
-        (409, Some(Problem::Interrupted)) => End::Interrupted,
-        (504, Some(Problem::Deadline)) => End::TimedOut,
-        (409, Some(Problem::InProgress)) | (503, Some(Problem::NotReady | Problem::Overloaded)) => {
+    let slug = body["type"].as_str().map(|address| address.strip_prefix(PAGES).unwrap_or(address));
+    let end = match (status, slug, slug.and_then(Problem::by_slug)) {
+        (200, None, _) => End::Committed,
+        // The service's own reason, which the route passes on.
+        (400..=499, None, _) => End::Refused,
+        (409, _, Some(Problem::Refused)) => End::Refused,
+        (409, _, Some(Problem::Interrupted)) => End::Interrupted,
+        (504, _, Some(Problem::Deadline)) => End::TimedOut,
+        (409, _, Some(Problem::InProgress)) | (503, _, Some(Problem::NotReady | Problem::Overloaded)) => {
             return Meaning::AskAgain;
         }
         _ => return Meaning::Odd(format!("{status}: {body}")),
@@ -130,6 +132,8 @@ mod tests {
     #[test]
     fn every_way_to_end_is_read() {
         assert_eq!(end(&of_order(&answer(200, Some("t"), &json!({"order": "t"})))), Some(End::Committed));
+        let reason = json!({"title": "Insufficient funds", "status": 409, "detail": "too little"});
+        assert_eq!(end(&of_order(&answer(409, Some("t"), &reason))), Some(End::Refused));
         for (kind, expected) in [
             (Problem::Refused, End::Refused),
             (Problem::Deadline, End::TimedOut),
@@ -155,6 +159,8 @@ mod tests {
             assert!(matches!(problem(kind), Meaning::Odd(_)), "{kind:?}");
         }
         assert!(matches!(of_order(&answer(200, None, &json!({}))), Meaning::Odd(_)));
+        assert!(matches!(of_order(&answer(409, None, &json!({}))), Meaning::Odd(_)));
+        assert!(matches!(of_order(&answer(409, Some("t"), &json!({"type": "strange"}))), Meaning::Odd(_)));
         assert!(matches!(of_order(&answer(202, Some("t"), &json!({}))), Meaning::Odd(_)));
         assert!(matches!(of_status(&answer(404, None, &json!({}))), Meaning::Odd(_)));
     }

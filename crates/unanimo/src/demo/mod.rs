@@ -153,15 +153,15 @@ async fn orders_and_crashes(
         "All are ready. {} clients place orders, for {} s.",
         options.clients, options.seconds
     ));
-    stage.until(began + load.mul_f64(PAYMENT_DIES)).await?;
+    stage.during(clock::until(began + load.mul_f64(PAYMENT_DIES))).await?;
     kill_payment(screen, stage).await?;
-    stage.until(began + load.mul_f64(GATEWAY_DIES)).await?;
+    stage.during(clock::until(began + load.mul_f64(GATEWAY_DIES))).await?;
     let crash = kill_gateway(screen, stage, clients).await?;
-    stage.until(began + load).await?;
+    stage.during(clock::until(began + load)).await?;
     screen.tell("No new orders. Who has lost an answer asks again with the same key.");
-    clients.finish().await;
+    stage.during(clients.finish()).await?;
     screen.tell("Now every key is asked again. The answers must be the same as before the crash.");
-    clients.ask_all_again(options.clients).await;
+    stage.during(clients.ask_all_again(options.clients)).await?;
     screen.tell("The last mail goes out.");
     settle(stage).await?;
     screen.still();
@@ -183,7 +183,7 @@ async fn kill_payment(screen: &Screen, stage: &mut Stage) -> Result<(), Failure>
     screen.tell(&format!(
         "The payment service (pid {pid}) is killed with SIGKILL, and stays away for a while."
     ));
-    stage.until(clock::now() + PAYMENT_AWAY).await?;
+    stage.during(tokio::time::sleep(PAYMENT_AWAY)).await?;
     let ready_after = stage.start_again(payment).await?;
     let sentence = "It is back on the same database";
     screen.tell(&format!("{sentence}, ready {} after its start.", seconds(ready_after)));

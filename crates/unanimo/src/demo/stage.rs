@@ -7,7 +7,7 @@ use super::process::Process;
 use super::wire::{Connection, Question};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use unanimo_shop::Service;
 use unanimo_shop::audit::{self, Facts};
 use unanimo_shop::smtp_sink::Sink;
@@ -88,15 +88,19 @@ impl Stage {
         Ok(clock::now() - started)
     }
 
-    /// Lets time pass until then; fails when a process ends meanwhile.
-    pub async fn until(&mut self, then: Instant) -> Result<(), Failure> {
-        loop {
-            self.check()?;
-            let left = then.saturating_duration_since(clock::now());
-            if left.is_zero() {
-                return Ok(());
+    /// Lets something happen; fails when a process ends meanwhile.
+    pub async fn during<T>(&mut self, happening: impl Future<Output = T>) -> Result<T, Failure> {
+        let ending = async {
+            loop {
+                if let Err(failure) = self.check() {
+                    return failure;
+                }
+                tokio::time::sleep(CHECK_INTERVAL).await;
             }
-            tokio::time::sleep(left.min(CHECK_INTERVAL)).await;
+        };
+        tokio::select! {
+            happened = happening => Ok(happened),
+            failure = ending => Err(failure),
         }
     }
 
