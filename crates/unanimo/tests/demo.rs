@@ -159,10 +159,10 @@ fn is_alive(number: u32) -> bool {
     stat(number).is_some_and(|(state, _)| state != 'Z')
 }
 
-/// Does what the three offered lines do, and gives the answers.
+/// Does what the three offered commands do, and gives the answers.
 fn tried(story: &str) -> [String; 3] {
-    let lines = story.lines().filter_map(|line| line.trim().strip_prefix("curl "));
-    let answers: Vec<_> = lines.map(curl).collect();
+    let offered = story.split("\n    curl ").skip(1).map(|rest| rest.split("\n\n").next().unwrap());
+    let answers: Vec<_> = offered.map(|command| curl(&command.replace("\\\n", ""))).collect();
     answers.try_into().unwrap()
 }
 

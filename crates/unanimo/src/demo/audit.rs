@@ -114,10 +114,10 @@ fn conserved(evidence: &Evidence, good: &Good) -> Line {
     }
     let equation = [free, held, taken, seeded].map(signed);
     let [free, held, taken, seeded] = &equation;
-    let proof = format!("{free} free + {held} held + {taken} {taken_is} = {seeded} {unit}");
+    let proof = format!("{free} free + {held} held + {taken} {taken_is} = {seeded}");
     let mut line = line(claim, proof, wrong);
     if line.is_right {
-        line.proof.push(format!("{taken} is what the {orders} orders come to"));
+        line.proof.push(format!("{taken} {unit} are what the {orders} orders come to"));
     }
     line
 }
@@ -140,14 +140,14 @@ fn committed_stands(committed: &BTreeSet<String>, standing: &BTreeSet<String>) -
     let unknown =
         standing.difference(committed).map(|transaction| format!("{transaction} stands, and nobody knows"));
     let kept = committed.intersection(standing).count() as u64;
-    let proof = format!("{} clients were told so, {} of these orders stand", len(committed), number(kept));
+    let proof = format!("{} clients were told so, and {} orders stand", len(committed), number(kept));
     line("Committed is true", proof, false_promises.chain(unknown))
 }
 
 fn undone_left_nothing(evidence: &Evidence, undone: &BTreeSet<String>) -> Line {
     let traces = evidence.facts.iter().flat_map(|facts| facts.standing.union(&facts.pending));
     let traces: BTreeSet<&String> = traces.filter(|transaction| undone.contains(*transaction)).collect();
-    let proof = format!("{} clients were told so, {} of these left a trace", len(undone), traces.len());
+    let proof = format!("{} clients were told so, and {} orders left a trace", len(undone), traces.len());
     line(
         "Rolled back is true",
         proof,

@@ -158,7 +158,7 @@ async fn orders_and_crashes(
     stage.during(clock::until(began + load.mul_f64(GATEWAY_DIES))).await?;
     let crash = kill_gateway(screen, stage, clients).await?;
     stage.during(clock::until(began + load)).await?;
-    screen.tell("No new orders. Who has lost an answer asks again with the same key.");
+    screen.tell("No new orders. Whoever has lost an answer asks again with the same key.");
     stage.during(clients.finish()).await?;
     screen.tell("Now every key is asked again. The answers must be the same as before the crash.");
     stage.during(clients.ask_all_again(options.clients)).await?;
@@ -276,7 +276,8 @@ fn numbers(counts: &Counts, entries: &[Entry], crash: &Crash) -> [(&'static str,
     );
     let lost = entries.iter().filter(|entry| entry.lost > 0);
     let learned = lost.clone().filter(|entry| !entry.told.is_empty()).count() as u64;
-    let answers = format!("{}; {} learned by asking again", number(lost.count() as u64), number(learned));
+    let answers =
+        format!("{}, of which {} were learned by asking again", number(lost.count() as u64), number(learned));
     let crash = format!(
         "{} orders under way, {} unfinished in the journal; ready after {}, all ended after {}",
         number(crash.under_way),
@@ -290,17 +291,21 @@ fn numbers(counts: &Counts, entries: &[Entry], crash: &Crash) -> [(&'static str,
 /// What somebody can try who has left everything running.
 fn invite(screen: &Screen, place: &Place, clients: &Clients) {
     let (public, admin) = (place.public, place.admin);
-    let body = r#"{"customer":"customer-7","email":"you@example.org","sku":"tea","quantity":2,"amount":90}"#;
-    let headers = "-H 'Content-Type: application/json' -H 'Idempotency-Key: mine-1'";
-    screen.title("\nEverything still runs. Try it from another terminal:");
-    screen.text("\n  Place an order. The answer names its transaction:");
-    screen.text(&format!("    curl -i http://{public}/orders {headers} -d '{body}'"));
-    screen.text("\n  Ask again with the same key. It is the same answer, and no second order:");
-    screen.text(&format!("    curl -i http://{public}/orders {headers} -d '{body}'"));
+    let order = format!(
+        "    curl -i http://{public}/orders \\\n      \
+         -H 'Content-Type: application/json' -H 'Idempotency-Key: mine-1' \\\n      \
+         -d '{{\"customer\":\"customer-7\",\"email\":\"you@example.org\",\n           \
+         \"sku\":\"tea\",\"quantity\":2,\"amount\":90}}'"
+    );
     let transaction = clients.book(|book| {
         book.entries().iter().rev().find_map(|entry| entry.told.first().map(|told| told.transaction.clone()))
     });
-    screen.text("\n  Look at a transaction: this is the last of those above, or put in the id of yours:");
+    screen.title("\nEverything still runs. Try it from another terminal:");
+    screen.text("\n  Place an order. The answer names its transaction:");
+    screen.text(&order);
+    screen.text("\n  Ask again with the same key: the same answer, and no second order.");
+    screen.text(&order);
+    screen.text("\n  Look at a transaction. This is the last of those above; put in yours:");
     screen.text(&format!("    curl http://{admin}/v1/transactions/{}", transaction.unwrap_or_default()));
     screen.text("\nCtrl-C ends it all.");
 }

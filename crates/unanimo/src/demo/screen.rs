@@ -41,7 +41,7 @@ impl Screen {
         let live = story.then(|| {
             let live = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             // The template is a constant of ours; without it the line only looks plainer.
-            if let Ok(style) = ProgressStyle::with_template("          {spinner} {msg}") {
+            if let Ok(style) = ProgressStyle::with_template("      {spinner} {wide_msg}") {
                 live.set_style(style);
             }
             live
@@ -81,19 +81,16 @@ impl Screen {
 
     /// The counts, drawn over the last ones.
     pub fn live(&self, counts: &Counts) {
-        let Counts { driven, committed, refused, timed_out, interrupted } = *counts;
-        let mut words = vec![
-            format!("{} orders", number(driven)),
-            format!("{} committed", number(committed)),
-            format!("{} refused", number(refused)),
-        ];
-        for (count, word) in [(timed_out, "timed out"), (interrupted, "interrupted")] {
-            if count > 0 {
-                words.push(format!("{} {word}", number(count)));
-            }
-        }
-        words.push(format!("{} under way", number(counts.under_way())));
-        let line = words.join(" · ");
+        let Counts { committed, refused, timed_out, interrupted, .. } = *counts;
+        // What fits on a line first: the rest is cut off in a narrow terminal.
+        let mut words =
+            vec![(counts.under_way(), "under way"), (committed, "committed"), (refused, "refused")];
+        words.extend(
+            [(timed_out, "timed out"), (interrupted, "interrupted")].iter().filter(|(count, _)| *count > 0),
+        );
+        let words: Vec<_> =
+            words.into_iter().map(|(count, word)| format!("{} {word}", number(count))).collect();
+        let line = words.join(", ");
         match &self.live {
             Some(live) => {
                 live.set_message(line);
@@ -101,7 +98,7 @@ impl Screen {
             }
             None if clock::now() >= self.plain_at.get() => {
                 self.plain_at.set(clock::now() + PLAIN_INTERVAL);
-                self.story(&format!("            {line}"));
+                self.story(&format!("          {line}"));
             }
             None => {}
         }
