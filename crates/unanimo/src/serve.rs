@@ -7,13 +7,15 @@
 //!  start workers ─────────────────▶ take the seat: recovered
 //!  admin listener                   accept, route, run transactions ──▶ write, sync, tell
 //!  SIGTERM, or a failed journal ──▶ stop accepting, tell the waiters
-//!  join workers ◀────────────────── drained
+//!  all have drained ◀────────────── drained
+//!  join workers ──────────────────▶ end: until now, another worker's client may have waited on it
 //!  close the journal ─────────────────────────────────────────────────▶ last sync
 //! ```
 
 use crate::config::Config;
 use crate::failure::Failure;
 use prometheus_client::registry::Registry;
+use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -57,7 +59,8 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     let counts = unanimo_runtime::metrics::Metrics::new(&handle);
     registry.register_collector(Box::new(counts.clone()));
     let control = runtime().map_err(Failure::thread)?;
-    let (leave, leaving) = watch::channel(false);
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let (draining, mut drained) = mpsc::channel(1);
     let (failed, failures) = mpsc::channel(seats.len().max(1));
     let mut sockets = bind(&config.gateway.listeners, seats.len())?;
     let mut workers = Vec::new();
@@ -68,17 +71,23 @@ pub fn serve(config: Config) -> Result<(), Failure> {
             services: services.clone(),
             limits: config.gateway.limits.clone(),
             metrics: metrics.clone(),
-            leaving: leaving.clone(),
+            phases: phases.clone(),
+            draining: draining.clone(),
             failed: failed.clone(),
         };
         workers.push(worker.spawn(seat)?);
     }
-    drop(failed);
+    drop((failed, draining));
     let probe = Process { handle: handle.clone(), registry: Arc::new(registry), counts };
     let ended = control.block_on(control_plane(config.admin, probe, &handle, failures));
     tracing::info!("ending: no new request is accepted, and who waits is told where the answer will be");
-    leave.send_replace(true);
-    control.block_on(handle.leave());
+    phase.send_replace(Phase::Leaving);
+    control.block_on(async {
+        handle.leave().await;
+        // Nothing is ever sent: it ends when every worker has let go of it.
+        drained.recv().await;
+    });
+    phase.send_replace(Phase::Ending);
     for worker in workers {
         // What a worker had to say came over its channel.
         let _ = worker.join();
@@ -110,6 +119,16 @@ fn bind(
     Ok(sockets)
 }
 
+/// How far the process's end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    /// Nothing new begins; who waits is told where its answer will be.
+    Leaving,
+    /// Nobody waits any more.
+    Ending,
+}
+
 /// What one worker's thread needs.
 struct Worker {
     listeners: Vec<TcpListener>,
@@ -117,7 +136,9 @@ struct Worker {
     services: Arc<Services>,
     limits: Limits,
     metrics: Metrics,
-    leaving: watch::Receiver<bool>,
+    phases: watch::Receiver<Phase>,
+    /// Held until this worker has drained.
+    draining: mpsc::Sender<Infallible>,
     failed: mpsc::Sender<Failure>,
 }
 
@@ -148,9 +169,9 @@ impl Worker {
                 limits: self.limits,
                 metrics: self.metrics,
             };
-            let shutdown = async move {
+            let shutdown = async {
                 // The sender is gone only when the process ends anyway.
-                let _ = self.leaving.wait_for(|leaving| *leaving).await;
+                let _ = self.phases.wait_for(|phase| *phase >= Phase::Leaving).await;
             };
             let drained = unanimo_gateway::serve(worker, shutdown).await.map_err(Failure::serve)?;
             if drained.cut > 0 {
@@ -159,6 +180,9 @@ impl Worker {
                     "closed with a request under way: the grace was over"
                 );
             }
+            drop(self.draining);
+            // Its transactions may be awaited by the clients of workers that have not drained yet.
+            let _ = self.phases.wait_for(|phase| *phase == Phase::Ending).await;
             Ok(())
         })
     }
