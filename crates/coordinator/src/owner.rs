@@ -163,12 +163,13 @@ impl Owner {
     }
 
     /// The journal has failed for good. Who waits is told what is durable, or where to look once the process is back;
-    /// nobody is told a guess.
+    /// nobody is told a guess. Calls that were decided and not yet taken do not leave any more.
     pub fn poison(&mut self) {
         if std::mem::replace(&mut self.poisoned, true) {
             return;
         }
         self.accepting = false;
+        self.actions.retain(|action| !matches!(action, Action::Call(_)));
         for open in self.open.values_mut() {
             if let Some(waiter) = open.waiter.take() {
                 let reply = Box::new(reply::known(open));

@@ -4,6 +4,7 @@ use crate::fixtures::{done, problem, refused, submission, two_phase};
 use crate::shell::{SECOND, Shell};
 use unanimo_contract::Severed;
 use unanimo_coordinator::{Notice, Unwritten};
+use unanimo_protocol::Settled;
 
 #[test]
 fn what_the_journal_refused_is_503_what_had_begun_202_and_what_nobody_knows_is_severed() {
@@ -46,6 +47,18 @@ fn a_commit_on_a_failed_disk_is_told_to_nobody() {
     // Not even if the journal says so afterwards.
     shell.sync();
     assert_eq!((shell.calls.len(), shell.owner.open_len()), (0, 1));
+}
+
+#[test]
+fn a_call_that_was_decided_before_the_journal_failed_does_not_leave_after_it() {
+    let mut shell = Shell::new();
+    shell.submit(submission(&two_phase()));
+    let beginning = shell.appends.remove(0);
+    let records = beginning.records.into_iter().map(Settled::journaled).collect();
+    shell.owner.settled(shell.at(), beginning.transaction, records, 1);
+    shell.owner.poison();
+    shell.carry_out();
+    assert_eq!(shell.left.len(), 0);
 }
 
 #[test]
