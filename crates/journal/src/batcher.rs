@@ -8,7 +8,7 @@ use crate::codec;
 use crate::layout::{BATCH_HEADER, BatchHeader};
 use crate::ledger::{Ledger, Mark};
 use crate::pacing::{Pacing, Waiting};
-use crate::segments::FIRST_BATCH;
+use crate::segments::{FIRST_BATCH, Sizes};
 use crate::{
     Append, AppendError, Appended, Config, Now, Poison, Position, Retention, SegmentNumber, Watermark,
 };
@@ -85,7 +85,7 @@ pub(crate) struct Start {
 #[derive(Debug)]
 pub struct Batcher {
     epoch: Epoch,
-    segment_size: u64,
+    sizes: Sizes,
     queue_bytes: usize,
     retention: Retention,
     pacing: Pacing,
@@ -127,7 +127,7 @@ impl Batcher {
     pub(crate) fn new(config: &Config, start: Start) -> Batcher {
         Batcher {
             epoch: start.epoch,
-            segment_size: config.segment_size,
+            sizes: Sizes::new(start.newest.next(), config.segment_size),
             queue_bytes: config.queue_bytes,
             retention: config.retention,
             pacing: Pacing::new(config.commit_interval),
@@ -141,7 +141,7 @@ impl Batcher {
             last: start.last,
             watermark: Watermark(start.last),
             open: start.newest,
-            written: config.segment_size,
+            written: 0,
             prepared: 0,
             news: false,
             closing: Closing::No,
@@ -206,7 +206,7 @@ impl Batcher {
     fn need(&self, plan: Option<&(Digest, Bytes)>, records: &[Record]) -> Result<u64, AppendError> {
         let plan = plan.map_or(0, |(_, bytes)| codec::plan_bound(bytes));
         let bytes = plan + records.iter().filter(|r| is_written(r)).map(codec::bound).sum::<usize>();
-        let limit = (self.segment_size - FIRST_BATCH) as usize - BATCH_HEADER;
+        let limit = (self.sizes.least() - FIRST_BATCH) as usize - BATCH_HEADER;
         if bytes > limit {
             return Err(AppendError::TooLarge { bytes, limit });
         }
@@ -220,13 +220,13 @@ impl Batcher {
 
     /// Sees to it that the last pending batch can take so many bytes more.
     fn make_room(&mut self, bytes: u64) {
-        let header = BATCH_HEADER as u64;
+        let (header, size) = (BATCH_HEADER as u64, self.sizes.of(self.segment));
         match self.pending.back() {
-            Some(batch) if batch.offset + batch.buffer.len() as u64 + bytes <= self.segment_size => return,
+            Some(batch) if batch.offset + batch.buffer.len() as u64 + bytes <= size => return,
             Some(batch) => self.end = batch.offset + batch.buffer.len() as u64,
             None => {}
         }
-        if self.end + header + bytes > self.segment_size {
+        if self.end + header + bytes > size {
             self.turn_the_page();
         }
         let batch = self.new_batch(false);
@@ -290,7 +290,7 @@ impl Batcher {
         }
         let batch = match self.pending.pop_front() {
             Some(batch) => batch,
-            None if self.end + BATCH_HEADER as u64 > self.segment_size => {
+            None if self.end + BATCH_HEADER as u64 > self.sizes.of(self.segment) => {
                 self.turn_the_page();
                 return Step::Open(self.segment, self.watermark.0);
             }
@@ -317,9 +317,10 @@ impl Batcher {
     /// How far the next segment shall be allocated: nothing while this one is less than half full, and all of it
     /// once this one is three quarters full.
     fn preparation(&self) -> u64 {
-        let beyond_half = self.written.saturating_sub(self.segment_size / 2);
-        let target = (beyond_half * 4).min(self.segment_size);
-        target.next_multiple_of(PREPARED_AT_ONCE).min(self.segment_size)
+        let (size, next) = (self.sizes.of(self.open), self.sizes.of(self.open.next()));
+        let beyond_half = self.written.saturating_sub(size / 2);
+        let target = beyond_half * 4 * next.div_ceil(size);
+        target.next_multiple_of(PREPARED_AT_ONCE).min(next)
     }
 
     fn drop_time(&self, now: Now) -> Option<Time> {
@@ -343,7 +344,7 @@ impl Batcher {
 
     /// The segment is there, durable with its header and its name.
     pub fn opened(&mut self, segment: SegmentNumber, unix_seconds: u64) {
-        self.ledger.opened(segment, self.segment_size, unix_seconds);
+        self.ledger.opened(segment, self.sizes.of(segment), unix_seconds);
         self.open = segment;
         self.written = FIRST_BATCH;
         self.prepared = 0;

@@ -156,11 +156,11 @@ pub enum AppendError {
     Poisoned(Poison),
     /// The journal was closed by its owner.
     Closed,
-    /// More waits for the disk than may wait: try again, or refuse what was asked.
+    /// More waits for the disk than may wait, and this would begin something new: refuse what was asked.
     Full,
     /// The caller's epoch is not the one that is held: it lost its shards, and must stop.
     Fenced,
-    /// It would not fit a segment or the queue: the caller must refuse what was asked.
+    /// It would not fit a segment: the caller must refuse what was asked.
     TooLarge {
         /// Bytes that it may need.
         bytes: usize,

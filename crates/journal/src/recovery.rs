@@ -7,7 +7,7 @@ use crate::disk::{Disk, File};
 use crate::journal::Shared;
 use crate::manifest::Manifest;
 use crate::scan::{Found, Replayed, Report, Scan};
-use crate::segments::{NEXT, Segments, file_name, number_of};
+use crate::segments::{NEXT, Segments, Sizes, file_name, number_of};
 use crate::{Config, Error, Journal, Now, Position, Progress, SegmentNumber};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -133,12 +133,13 @@ impl<D: Disk> Recovery<D> {
         let found = self.replayed.take().ok_or(Error::NotReplayed)?;
         self.make_durable(&found)?;
         let (config, manifest) = (self.config, self.manifest);
-        let mut segments = Segments::new(self.disk, config.directory.clone(), config.segment_size, manifest);
+        let sizes = Sizes::new(manifest.newest.next(), config.segment_size);
+        let mut segments = Segments::new(self.disk, config.directory.clone(), sizes, manifest);
         let (last, newest) = (found.report.last, manifest.newest);
-        segments.open_next(SegmentNumber(newest.0 + 1), last, now.unix_seconds)?;
+        segments.open_next(newest.next(), last, now.unix_seconds)?;
         let start = Start { epoch: manifest.epoch, last, newest, ledger: found.ledger };
         let mut batcher = Batcher::new(&config, start);
-        batcher.opened(SegmentNumber(newest.0 + 1), now.unix_seconds);
+        batcher.opened(newest.next(), now.unix_seconds);
         let shared = Arc::new(Shared::new(batcher, manifest.node, config.directory));
         Ok((Journal::new(shared.clone()), Committer::new(shared, segments)))
     }

@@ -24,11 +24,38 @@ pub(crate) fn number_of(name: &str) -> Option<SegmentNumber> {
     (file_name(number) == name).then_some(number)
 }
 
+/// How large the first segment of a start is, in bytes, where segments may be larger.
+const FIRST_SIZE: u64 = 4 << 20;
+
+/// How large each segment of this start is. A start begins small, so that it does not have to wait for the zeros of a
+/// large one, and then every segment is twice as large as the one before, up to the configured size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    first: SegmentNumber,
+    most: u64,
+}
+
+impl Sizes {
+    pub(crate) fn new(first: SegmentNumber, most: u64) -> Sizes {
+        Sizes { first, most }
+    }
+
+    pub(crate) fn of(&self, segment: SegmentNumber) -> u64 {
+        let doublings = segment.0.saturating_sub(self.first.0).min(16);
+        (FIRST_SIZE << doublings).min(self.most)
+    }
+
+    /// The smallest.
+    pub(crate) fn least(&self) -> u64 {
+        self.of(self.first)
+    }
+}
+
 /// The open files.
 pub(crate) struct Segments<D: Disk> {
     disk: D,
     directory: PathBuf,
-    size: u64,
+    sizes: Sizes,
     manifest: Manifest,
     /// Where batches go. `None` until the first segment is opened.
     current: Option<Current<D::File>>,
@@ -45,13 +72,13 @@ struct Current<F> {
 
 /// A batch's place and the header that seals it come from the segment that is open.
 impl<D: Disk> Segments<D> {
-    pub(crate) fn new(disk: D, directory: PathBuf, size: u64, manifest: Manifest) -> Segments<D> {
-        Segments { disk, directory, size, manifest, current: None, next: None, zeros: Vec::new() }
+    pub(crate) fn new(disk: D, directory: PathBuf, sizes: Sizes, manifest: Manifest) -> Segments<D> {
+        Segments { disk, directory, sizes, manifest, current: None, next: None, zeros: Vec::new() }
     }
 
     /// Writes zeros into the next segment until it has `up_to`, and syncs them.
     pub(crate) fn prepare(&mut self, up_to: u64) -> Result<(), Error> {
-        let result = self.write_zeros(up_to.min(self.size));
+        let result = self.write_zeros(up_to);
         result.map_err(|source| self.failed("allocate", NEXT, source))
     }
 
@@ -83,7 +110,7 @@ impl<D: Disk> Segments<D> {
         after: Position,
         unix: u64,
     ) -> Result<(), Error> {
-        self.prepare(self.size)?;
+        self.prepare(self.sizes.of(number))?;
         let name = file_name(number);
         let opened = self.name_next(number, &name, after, unix);
         opened.map_err(|source| self.failed("open", &name, source))?;
@@ -98,7 +125,7 @@ impl<D: Disk> Segments<D> {
         let header = SegmentHeader {
             node: self.manifest.node,
             number,
-            size: self.size,
+            size: self.sizes.of(number),
             epoch: self.manifest.epoch,
             salt,
             resumes_after: after,
@@ -156,3 +183,16 @@ impl<D: Disk> Segments<D> {
 
 /// The first batch's place.
 pub(crate) const FIRST_BATCH: u64 = SECTOR as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_begins_small_and_doubles_up_to_the_configured_size() {
+        let sizes = Sizes::new(SegmentNumber(7), 64 << 20);
+        let mib = |number| sizes.of(SegmentNumber(number)) >> 20;
+        assert_eq!([mib(7), mib(8), mib(9), mib(10), mib(11), mib(12), mib(99)], [4, 8, 16, 32, 64, 64, 64]);
+        assert_eq!(Sizes::new(SegmentNumber(1), 4096).of(SegmentNumber(1)), 4096);
+    }
+}
