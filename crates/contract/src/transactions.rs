@@ -3,7 +3,10 @@
 use crate::{ClientAnswer, Digest, Id, Key, Plan, State, Token, Verdict};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A request for a transaction.
@@ -102,23 +105,37 @@ pub struct Status {
 }
 
 impl Status {
-    /// The status as JSON. The answer's body is shown as JSON where it is JSON, else as text.
-    pub fn to_json(&self) -> Value {
+    /// The status as JSON text. The answer's body stands in it byte for byte where it is JSON, so that money keeps
+    /// its digits, else as text.
+    pub fn to_json(&self) -> String {
         let answer = self.answer.as_ref().map(|answer| {
-            let body = serde_json::from_slice::<Value>(&answer.body)
-                .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&answer.body).into_owned()));
-            let headers =
-                answer.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
-            json!({ "status": answer.status, "headers": Value::Object(headers.collect()), "body": body })
+            let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let headers = headers.collect::<BTreeMap<_, _>>();
+            format!(
+                r#"{{"status":{},"headers":{},"body":{}}}"#,
+                answer.status,
+                json!(headers),
+                as_json(&answer.body)
+            )
         });
-        json!({
-            "transaction": self.transaction.to_string(),
-            "state": self.state.as_str(),
-            "verdict": Verdict::number(self.verdict),
-            "finished": self.finished,
-            "heuristic": self.heuristic,
-            "answer": answer,
-        })
+        format!(
+            r#"{{"transaction":"{}","state":"{}","verdict":{},"finished":{},"heuristic":{},"answer":{}}}"#,
+            self.transaction,
+            self.state.as_str(),
+            Verdict::number(self.verdict),
+            self.finished,
+            self.heuristic,
+            answer.as_deref().unwrap_or("null"),
+        )
+    }
+}
+
+/// The bytes themselves where they are JSON, else a JSON string of them.
+fn as_json(body: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(body);
+    match serde_json::from_str::<IgnoredAny>(&text) {
+        Ok(IgnoredAny) => text,
+        Err(_) => Cow::Owned(Value::from(text).to_string()),
     }
 }
 
@@ -134,4 +151,35 @@ pub trait Transactions: Clone + 'static {
 
     /// Whether transactions can be begun now.
     fn is_ready(&self) -> bool;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(answer: Option<ClientAnswer>) -> Status {
+        let (state, verdict) = (State::Committed, Some(Verdict::Commit));
+        Status { transaction: Id::from_bits(7), state, verdict, finished: true, heuristic: false, answer }
+    }
+
+    #[test]
+    fn a_status_keeps_the_digits_of_its_answer() {
+        let answer = ClientAnswer::json(201, r#"{ "amount": 12345678901234567890.10 }"#);
+        let text = status(Some(answer.with_header("x-a", "\"b\""))).to_json();
+        assert!(text.contains(r#""body":{ "amount": 12345678901234567890.10 }"#), "{text}");
+        let read: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&read["verdict"], &read["answer"]["status"]), (&json!(1), &json!(201)));
+        assert_eq!(read["answer"]["headers"], json!({ "content-type": "application/json", "x-a": "\"b\"" }));
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_is_shown_as_text() {
+        for (body, shown) in [("", json!("")), ("a \"b\"}", json!("a \"b\"}")), ("{}{}", json!("{}{}"))] {
+            let answer = ClientAnswer { status: 200, headers: Vec::new(), body: body.into() };
+            let read: Value = serde_json::from_str(&status(Some(answer)).to_json()).unwrap();
+            assert_eq!(read["answer"]["body"], shown);
+        }
+        let read: Value = serde_json::from_str(&status(None).to_json()).unwrap();
+        assert_eq!(read["answer"], Value::Null);
+    }
 }

@@ -43,7 +43,7 @@ async fn status<T: Transactions>(rest: &str, transactions: &T) -> ClientAnswer {
         None => None,
     };
     match status {
-        Some(status) => ClientAnswer::json(200, status.to_json().to_string()),
+        Some(status) => ClientAnswer::json(200, status.to_json()),
         None => Problem::UnknownTransaction.answer("no transaction here has this address"),
     }
 }
