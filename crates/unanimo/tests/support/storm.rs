@@ -110,7 +110,11 @@ impl Storm {
         }
         numbers.assert_that_it_was_a_storm();
         let first_segment = world.folder.path().join("journal/0000000001.journal");
-        assert_eq!(first_segment.exists(), !self.forgets, "whether the first segment of the journal is there");
+        assert_eq!(
+            first_segment.exists(),
+            !self.forgets,
+            "whether the first segment of the journal is there"
+        );
     }
 }
 
