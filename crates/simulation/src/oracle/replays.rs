@@ -1,0 +1,95 @@
+//! What must come back after a crash.
+
+use super::{Oracle, Stand};
+use unanimo_contract::{Id, Verdict, View};
+use unanimo_protocol::{Record, Settled};
+
+impl Oracle {
+    /// A new process begins: it knows what it finds in the journal, and nothing else.
+    pub(crate) fn life_begins(&mut self, life: u32) {
+        self.life = life;
+        for story in self.stories.values_mut() {
+            story.begun = None;
+            story.concluded = None;
+            story.ended = false;
+            story.heuristic = None;
+        }
+    }
+
+    /// The journal gives a record back.
+    pub(crate) fn replayed(&mut self, id: Id, record: &Settled) {
+        let Some(story) = self.stories.get_mut(&id) else {
+            return self.blame(format!("the journal holds {id}, which nobody began"));
+        };
+        match record.record() {
+            Record::Begun(_) => story.begun = Some(Stand::Replayed),
+            Record::Concluded(concluded) => story.conclude(concluded, Stand::Replayed),
+            Record::Ended => story.ended = true,
+            Record::Heuristic { branch } => story.heuristic = Some(*branch),
+            Record::Sent { .. } | Record::Answered { .. } | Record::Told { .. } => {}
+        }
+    }
+
+    /// The journal has given everything back.
+    pub(crate) fn replay_is_over(&mut self) {
+        let mut wrong = None;
+        for story in self.stories.values_mut() {
+            let verdict = story.verdict();
+            let told = story.told.as_ref().filter(|_| story.key.is_some());
+            let may_be_forgotten = story.ever_ended && self.forgets;
+            let trouble = match (story.begun, story.seen) {
+                (None, _) if may_be_forgotten => None,
+                (None, Some(seen)) => Some(format!("was forgotten, and somebody has heard {seen} (S4)")),
+                (None, None) if story.left => Some("was forgotten, and calls have left for it".to_owned()),
+                (None, None) if story.promised => {
+                    Some("was forgotten, and a client was told of it".to_owned())
+                }
+                (None, None) => None,
+                (Some(_), Some(Verdict::Commit)) if verdict != Some(Verdict::Commit) => {
+                    Some("lost its commit, and somebody has heard of it (S4)".to_owned())
+                }
+                (Some(_), Some(Verdict::Rollback)) if verdict == Some(Verdict::Commit) => {
+                    Some("came back as committed, and somebody has heard a rollback (S3)".to_owned())
+                }
+                (Some(_), _) if story.heuristic_shown && story.heuristic.is_none() => {
+                    Some("lost its heuristic end".to_owned())
+                }
+                (Some(_), _) => {
+                    let kept = story.concluded.as_ref().and_then(|concluded| concluded.answer.as_ref());
+                    let lost = told.is_some() && kept != told;
+                    lost.then(|| "lost the answer that its key has got".to_owned())
+                }
+            };
+            let number = story.number;
+            wrong = wrong.or(trouble.map(|trouble| format!("T{number} {trouble}")));
+        }
+        let stories = &self.stories;
+        self.keys.retain(|_, id| stories.get(id).is_some_and(|story| story.begun.is_some()));
+        if let Some(wrong) = wrong {
+            self.blame(wrong);
+        }
+    }
+
+    /// The transactions that the gateway must know now.
+    pub(crate) fn known(&self) -> impl Iterator<Item = Id> {
+        self.stories.iter().filter(|(_, story)| story.begun.is_some()).map(|(id, _)| *id)
+    }
+
+    /// What the gateway's owner knows of a transaction that came back.
+    pub(crate) fn viewed(&mut self, id: Id, view: Option<View>) {
+        let Some(story) = self.stories.get(&id) else { return };
+        let (number, verdict) = (story.number, story.verdict());
+        match view {
+            None => {
+                self.blame(format!("T{number} came back from the journal, and its owner does not know it"))
+            }
+            Some(view) if verdict.is_some() && view.verdict != verdict => {
+                self.blame(format!(
+                    "T{number} came back with {verdict:?}, and its owner says {:?}",
+                    view.verdict
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+}

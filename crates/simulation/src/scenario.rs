@@ -1,0 +1,206 @@
+//! What a seed is about: the routes, the participants, the clients, and the gateway's settings.
+
+use crate::dice::Dice;
+use crate::response::Temper;
+use crate::weather::Weather;
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use unanimo_contract::plan::{LANGUAGE, digest};
+use unanimo_contract::{BranchPlan, Digest, Key, Mode, Plan, RefusedPlan, ResponsePlan};
+use unanimo_coordinator::Retry;
+use unanimo_journal::{Config, Retention};
+use unanimo_protocol::Time;
+
+/// The deadline is the time for the votes; nobody in the simulation works longer than this behind it.
+const DEADLINES_MS: [u64; 3] = [800, 2000, 5000];
+
+/// Everything that is drawn before the first event.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    pub(crate) weather: Weather,
+    /// When the weather turns calm for good.
+    pub(crate) heals_at: Time,
+    pub(crate) tempers: Vec<Temper>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) errands: Vec<Errand>,
+    pub(crate) retry: Retry,
+    pub(crate) open_limit: usize,
+    pub(crate) journal: Config,
+    /// Whether segments are dropped so soon that keys are forgotten while clients still ask.
+    pub(crate) forgets: bool,
+}
+
+/// A route's plan, made once.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) digest: Digest,
+}
+
+/// What one client wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Errand {
+    pub(crate) route: usize,
+    pub(crate) at: Time,
+    pub(crate) key: Option<Key>,
+    pub(crate) body: Bytes,
+    pub(crate) respond_async: bool,
+    /// How often it asks again when it has its answer, to compare.
+    pub(crate) curiosity: u32,
+}
+
+impl Scenario {
+    pub(crate) fn draw(dice: &mut Dice) -> Scenario {
+        let weather = Weather::draw(dice);
+        let heals_at = Time(dice.within(2_000_000, 10_000_000));
+        let participants = dice.within(2, 4);
+        let mut tempers: Vec<Temper> = (0..participants).map(|_| Temper::draw(dice)).collect();
+        let routes: Vec<Route> =
+            (0..dice.within(2, 4)).map(|number| Route::draw(number, participants, dice)).collect();
+        let errands = draw_errands(&routes, heals_at, dice);
+        let forgets = dice.chance(100);
+        let open_limit = dice.pick([1000, 1000, 1000, 5]);
+        if open_limit < errands.len() {
+            // A heuristic end stays open until a person has looked: a few of them would fill so small a gateway.
+            tempers.iter_mut().for_each(|temper| temper.breaks_its_word = 0);
+        }
+        Scenario {
+            weather,
+            heals_at,
+            tempers,
+            routes,
+            errands,
+            retry: draw_retry(dice),
+            open_limit,
+            journal: draw_journal(forgets, dice),
+            forgets,
+        }
+    }
+}
+
+fn draw_retry(dice: &mut Dice) -> Retry {
+    Retry {
+        initial: Duration::from_millis(dice.pick([10, 50, 200])),
+        cap: Duration::from_millis(dice.pick([200, 1000, 3000])),
+        stuck_after: Duration::from_secs(dice.pick([1, 60])),
+        budget_per_second: f64::from(dice.pick([2u32, 10, 100])),
+        ..Retry::default()
+    }
+}
+
+fn draw_journal(forgets: bool, dice: &mut Dice) -> Config {
+    let segment_size: u64 = dice.pick([8, 8, 16, 64]) << 10;
+    let retention = Retention { size: 2 * segment_size, ..Retention::default() };
+    Config {
+        segment_size,
+        commit_interval: Duration::from_micros(dice.pick([0, 1000])),
+        retention: if forgets { retention } else { Retention::default() },
+        queue_bytes: dice.pick([64 << 20, 64 << 20, 6 << 10]),
+        ..Config::new("journal")
+    }
+}
+
+impl Route {
+    fn draw(number: u64, participants: u64, dice: &mut Dice) -> Route {
+        let mode = dice.pick([Mode::TwoPhase, Mode::Tcc]);
+        let deadline_ms = dice.pick(DEADLINES_MS);
+        let branches: Vec<BranchPlan> =
+            (0..dice.within(1, 4)).map(|at| draw_branch(at, participants, dice)).collect();
+        let respond = dice.chance(700).then(|| respond(&branches));
+        let refused = match dice.below(3) {
+            0 => None,
+            1 => Some(RefusedPlan::PassOn),
+            _ => Some(RefusedPlan::Respond(ResponsePlan {
+                status: 422,
+                headers: vec![("x-transaction".into(), "${transaction.id}".into())],
+                body: Some(json!({ "sorry": "${request.body.amount}" })),
+            })),
+        };
+        let plan = Plan {
+            language: LANGUAGE,
+            route: format!("route-{number}"),
+            mode: mode.as_str().into(),
+            deadline_ms,
+            answer_timeout_ms: dice.pick([500, deadline_ms + 2000]),
+            branches,
+            respond,
+            refused,
+        };
+        let digest = Plan::digest_of(&plan.encode());
+        Route { plan: Arc::new(plan), digest }
+    }
+}
+
+fn draw_branch(at: u64, participants: u64, dice: &mut Dice) -> BranchPlan {
+    BranchPlan {
+        name: format!("b{at}"),
+        service: service(dice.below(participants) as usize),
+        after: (0..at as u8).filter(|_| dice.chance(200)).collect(),
+        path: format!("/{at}/${{request.body.account}}"),
+        paths: Vec::new(),
+        headers: vec![("x-account".into(), "${request.body.account}".into())],
+        body: Some(json!({ "amount": "${request.body.amount}", "transaction": "${transaction.id}" })),
+        call_timeout_ms: dice.pick([200, 500, 2000]),
+    }
+}
+
+/// An answer that shows every branch's receipt.
+fn respond(branches: &[BranchPlan]) -> ResponsePlan {
+    let receipt = |branch: &BranchPlan| {
+        let expression = format!("${{branches.{}.response.receipt}}", branch.name);
+        (branch.name.clone(), Value::from(expression))
+    };
+    let mut body: Map<String, Value> = branches.iter().map(receipt).collect();
+    body.insert("transaction".into(), Value::from("${transaction.id}"));
+    ResponsePlan { status: 201, headers: Vec::new(), body: Some(Value::Object(body)) }
+}
+
+/// The name of a participant's service.
+pub(crate) fn service(participant: usize) -> String {
+    format!("service-{participant}")
+}
+
+fn draw_errands(routes: &[Route], heals_at: Time, dice: &mut Dice) -> Vec<Errand> {
+    let count = dice.within(20, 30);
+    let keyed = dice.pick([200, 600, 1000]);
+    let mut errands: Vec<Errand> = Vec::with_capacity(count as usize);
+    for number in 0..count {
+        let at = Time(dice.below(heals_at.0 * 4 / 5));
+        let before = errands.last().filter(|before| before.key.is_some()).cloned();
+        let errand = match before {
+            // Another client with the same key: a user who clicked twice, or a program that reuses its key.
+            Some(before) if dice.chance(100) => twin(&before, at, dice),
+            _ => fresh(number, at, routes.len() as u64, keyed, dice),
+        };
+        errands.push(errand);
+    }
+    errands
+}
+
+fn fresh(number: u64, at: Time, routes: u64, keyed: u32, dice: &mut Dice) -> Errand {
+    let body = match dice.chance(30) {
+        true => Bytes::from_static(b"{\"account\":\"a\"}"),
+        false => Bytes::from(format!("{{\"account\":\"a{number}\",\"amount\":{number}.10}}")),
+    };
+    let route = dice.below(routes) as usize;
+    let key = dice.chance(keyed).then(|| Key {
+        scope: digest(&[b"scope", &number.to_le_bytes()]),
+        fingerprint: digest(&[&route.to_le_bytes(), &body]),
+    });
+    Errand { route, at, key, body, respond_async: dice.chance(150), curiosity: dice.below(4) as u32 }
+}
+
+fn twin(before: &Errand, at: Time, dice: &mut Dice) -> Errand {
+    let mut twin = before.clone();
+    match dice.chance(300) {
+        true => {
+            twin.body = Bytes::from_static(b"{\"account\":\"other\",\"amount\":7}");
+            twin.key = before.key.map(|key| Key { fingerprint: digest(&[&twin.body]), ..key });
+            twin.at = at;
+        }
+        false => twin.at = before.at + dice.micros(10, 1_000_000),
+    }
+    twin
+}
