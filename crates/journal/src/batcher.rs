@@ -50,29 +50,6 @@ pub enum Step {
     End,
 }
 
-/// Records that share one write and one sync.
-#[derive(Debug)]
-pub struct Batch {
-    pub(crate) segment: SegmentNumber,
-    pub(crate) number: Position,
-    pub(crate) offset: u64,
-    pub(crate) forced: u64,
-    lazy: u64,
-    closing: bool,
-    /// Room for the header, then the entries.
-    pub(crate) buffer: Vec<u8>,
-    marks: Vec<Mark>,
-}
-
-impl Batch {
-    /// Fills in the header. Only one batch is under way at a time, so all before it are durable.
-    pub(crate) fn seal(&mut self, salt: u64, epoch: Epoch) {
-        let synced_up_to = Position(self.number.0 - 1);
-        let header = BatchHeader { salt, number: self.number, synced_up_to, epoch, closing: self.closing };
-        header.seal(&mut self.buffer);
-    }
-}
-
 /// What the batcher starts from.
 pub(crate) struct Start {
     pub(crate) epoch: Epoch,

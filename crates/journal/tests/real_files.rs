@@ -6,7 +6,7 @@ mod common;
 use common::{begun, committed, config, id, plan};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex};
@@ -138,12 +138,17 @@ fn callers_on_many_threads_share_syncs_and_lose_nothing() {
     }
 }
 
-/// Runs one of this file's tests in a process of its own.
+/// Runs one of this file's tests in a process of its own, where it plays the child: see [`as_child`].
 fn child(test: &str, directory: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--ignored", "--nocapture"]).env(DIRECTORY, directory);
+    command.args([test, "--exact", "--nocapture"]).env(DIRECTORY, directory);
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     command
+}
+
+/// The directory in which this process, if it was started by [`child`], plays its part.
+fn as_child() -> Option<PathBuf> {
+    std::env::var_os(DIRECTORY).map(PathBuf::from)
 }
 
 /// The lines of its output that are not the test harness's.
@@ -153,21 +158,24 @@ fn words(line: &str) -> Option<&str> {
 
 #[test]
 fn a_directory_has_one_owner() {
+    if let Some(directory) = as_child() {
+        return child_opens(&directory);
+    }
     let directory = tempfile::tempdir().unwrap();
     let first = recovery(directory.path()).unwrap();
     assert!(matches!(recovery(directory.path()), Err(Error::Locked { .. })));
-    let output = child("child_opens", directory.path()).output().unwrap();
+    let output = child("a_directory_has_one_owner", directory.path()).output().unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.lines().find_map(words), Some("locked"), "{output}");
     drop(first);
-    let output = child("child_opens", directory.path()).output().unwrap();
+    let output = child("a_directory_has_one_owner", directory.path()).output().unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.lines().find_map(words), Some("opened"), "{output}");
     assert_eq!(recovery(directory.path()).unwrap().epoch(), Epoch(3));
 }
 
+/// The other half of the test above, in a process of its own; without a directory it has nothing to do.
 #[test]
-#[ignore = "run by another test, in a process of its own"]
 fn child_opens() {
     let Some(directory) = std::env::var_os(DIRECTORY) else { return };
     match recovery(Path::new(&directory)) {
@@ -179,10 +187,13 @@ fn child_opens() {
 
 #[test]
 fn a_killed_process_keeps_its_word() {
+    if let Some(directory) = as_child() {
+        return child_commits(&directory);
+    }
     let directory = tempfile::tempdir().unwrap();
     let mut kept = BTreeSet::new();
     for round in 1..=5 {
-        let mut child = child("child_commits", directory.path()).spawn().unwrap();
+        let mut child = child("a_killed_process_keeps_its_word", directory.path()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let said = lines.filter_map(|line| words(&line).map(|word| word.parse::<Id>().unwrap()));
         let before = kept.len();
@@ -199,8 +210,8 @@ fn a_killed_process_keeps_its_word() {
     }
 }
 
+/// The other half of the test above, in a process of its own; without a directory it has nothing to do.
 #[test]
-#[ignore = "run by another test, in a process of its own, which it kills"]
 fn child_commits() {
     let Some(directory) = std::env::var_os(DIRECTORY) else { return };
     let (caller, _thread) = Caller::start(recovery(Path::new(&directory)).unwrap());

@@ -187,8 +187,7 @@ fn a_request_that_breaks_off_is_not_taken_for_a_whole_one() {
             let (hang_up, said) = oneshot::channel();
             let body = arriving(Pattern { at: 0, end: 100_000, says_length, then: Then::Break(said) }).await;
             hang_up.send(()).unwrap();
-            let error =
-                one.send(Request::post("/").body(streaming(body)).unwrap()).await.err().unwrap();
+            let error = one.send(Request::post("/").body(streaming(body)).unwrap()).await.err().unwrap();
             assert_eq!((error.kind, error.sent), (Kind::Broken, Sent::Perhaps), "{error}");
             until("the service sees the break", || broken.load(Ordering::SeqCst) == round).await;
             assert_eq!(whole.load(Ordering::SeqCst), 0);
