@@ -4,8 +4,9 @@
 //! done, or as [`Batcher::failed`] for ever.
 
 use crate::appended::is_written;
+use crate::batch::Batch;
 use crate::codec;
-use crate::layout::{BATCH_HEADER, BatchHeader};
+use crate::layout::BATCH_HEADER;
 use crate::ledger::{Ledger, Mark};
 use crate::pacing::{Pacing, Waiting};
 use crate::segments::{FIRST_BATCH, Sizes};
@@ -22,7 +23,7 @@ const KEPT_BUFFER: usize = 4 << 20;
 
 /// When the next batch is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
+pub(crate) enum Due {
     /// It is.
     Now,
     /// At this time, if nothing else comes.
@@ -33,7 +34,7 @@ pub enum Due {
 
 /// The next thing to carry out.
 #[derive(Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// Write this batch, and sync it; then [`Batcher::synced`].
     Write(Batch),
     /// Open this segment, which resumes after this batch; then [`Batcher::opened`].
@@ -60,7 +61,7 @@ pub(crate) struct Start {
 
 /// The journal's mind. See the module's page.
 #[derive(Debug)]
-pub struct Batcher {
+pub(crate) struct Batcher {
     epoch: Epoch,
     sizes: Sizes,
     queue_bytes: usize,
@@ -130,7 +131,7 @@ impl Batcher {
     // ---- for those who append ----
 
     /// Takes the records of one decision, or refuses all of them.
-    pub fn offer(&mut self, append: Append) -> Result<Appended, AppendError> {
+    pub(crate) fn offer(&mut self, append: Append) -> Result<Appended, AppendError> {
         self.admit(&append)?;
         let Append { transaction, plan, records, .. } = append;
         let forced = records.iter().filter(|r| r.durability() == Durability::Forced).count() as u64;
@@ -199,8 +200,8 @@ impl Batcher {
     fn make_room(&mut self, bytes: u64) {
         let (header, size) = (BATCH_HEADER as u64, self.sizes.of(self.segment));
         match self.pending.back() {
-            Some(batch) if batch.offset + batch.buffer.len() as u64 + bytes <= size => return,
-            Some(batch) => self.end = batch.offset + batch.buffer.len() as u64,
+            Some(batch) if batch.end() + bytes <= size => return,
+            Some(batch) => self.end = batch.end(),
             None => {}
         }
         if self.end + header + bytes > size {
@@ -229,7 +230,7 @@ impl Batcher {
     }
 
     /// Asks for everything that waits to be written, and for the end.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         if self.closing == Closing::No {
             self.closing = Closing::Asked;
             self.news = true;
@@ -239,7 +240,7 @@ impl Batcher {
     // ---- for the one who carries out ----
 
     /// What is to be done now. The caller does it, and reports it before it takes the next.
-    pub fn take(&mut self, now: Now) -> Step {
+    pub(crate) fn take(&mut self, now: Now) -> Step {
         self.news = false;
         if self.poison.is_some() || self.closing == Closing::Closed {
             return Step::End;
@@ -274,7 +275,7 @@ impl Batcher {
             None => self.empty_batch(),
         };
         if self.pending.is_empty() {
-            self.end = batch.offset + batch.buffer.len() as u64;
+            self.end = batch.end();
         }
         self.waiting.forced -= batch.forced;
         self.waiting.lazy -= batch.lazy;
@@ -306,12 +307,12 @@ impl Batcher {
     }
 
     /// The batch is durable: the watermark rises.
-    pub fn synced(&mut self, batch: Batch) -> Watermark {
+    pub(crate) fn synced(&mut self, batch: Batch) -> Watermark {
         for mark in &batch.marks {
             self.ledger.note(batch.segment, *mark);
         }
-        self.queued -= batch.buffer.len() - BATCH_HEADER;
-        self.written = batch.offset + batch.buffer.len() as u64;
+        self.queued -= batch.payload_len();
+        self.written = batch.end();
         self.watermark = Watermark(batch.number);
         if batch.buffer.capacity() <= KEPT_BUFFER && self.spare.len() < 2 {
             self.spare.push((batch.buffer, batch.marks));
@@ -320,7 +321,7 @@ impl Batcher {
     }
 
     /// The segment is there, durable with its header and its name.
-    pub fn opened(&mut self, segment: SegmentNumber, unix_seconds: u64) {
+    pub(crate) fn opened(&mut self, segment: SegmentNumber, unix_seconds: u64) {
         self.ledger.opened(segment, self.sizes.of(segment), unix_seconds);
         self.open = segment;
         self.written = FIRST_BATCH;
@@ -328,22 +329,22 @@ impl Batcher {
     }
 
     /// The next segment is allocated so far.
-    pub fn prepared(&mut self, up_to: u64) {
+    pub(crate) fn prepared(&mut self, up_to: u64) {
         self.prepared = up_to;
     }
 
     /// The segments before this one are gone.
-    pub fn dropped(&mut self, oldest: SegmentNumber) {
+    pub(crate) fn dropped(&mut self, oldest: SegmentNumber) {
         self.ledger.dropped(oldest);
     }
 
     /// The manifest knows the end.
-    pub fn closed(&mut self) {
+    pub(crate) fn closed(&mut self) {
         self.closing = Closing::Closed;
     }
 
     /// Something could not be carried out. What was not durable never will be.
-    pub fn failed(&mut self, poison: Poison) {
+    pub(crate) fn failed(&mut self, poison: Poison) {
         self.poison.get_or_insert(poison);
         self.pending.clear();
     }
@@ -351,17 +352,17 @@ impl Batcher {
     // ---- what can be seen ----
 
     /// The last durable batch.
-    pub fn watermark(&self) -> Watermark {
+    pub(crate) fn watermark(&self) -> Watermark {
         self.watermark
     }
 
     /// Why nothing more is taken.
-    pub fn poison(&self) -> Option<&Poison> {
+    pub(crate) fn poison(&self) -> Option<&Poison> {
         self.poison.as_ref()
     }
 
     /// The epoch that appends must carry.
-    pub fn epoch(&self) -> Epoch {
+    pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }
 

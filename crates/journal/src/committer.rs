@@ -1,6 +1,7 @@
 //! Carries out what the batcher decides: one turn at a time for a simulator, on a thread of its own otherwise.
 
-use crate::batcher::{Batch, Step};
+use crate::batch::Batch;
+use crate::batcher::Step;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::journal::Shared;

@@ -11,6 +11,7 @@
 //! `recovery` for how it comes back.
 
 mod appended;
+mod batch;
 mod batcher;
 mod clock;
 mod codec;

@@ -200,3 +200,37 @@ fn each_segment_holds_the_plans_of_its_own_beginnings() {
         assert_eq!(plans, 1, "{name}");
     }
 }
+
+#[test]
+fn the_next_segment_is_allocated_before_it_is_needed() {
+    const SIZE: u64 = 2 << 20;
+    let mut running =
+        Running::with(Config { segment_size: SIZE, ..small() }, &Simulated::new(1), Now::default());
+    let allocated = |running: &Running| running.disk.image().get("next.segment").map_or(0, Vec::len) as u64;
+    let mut before = 0;
+    for round in 1..=7 {
+        let used = round * SIZE / 8;
+        running.commit(id(round), Some(plan(1)), vec![begun(1, &vec![0; SIZE as usize / 8])]);
+        running.run();
+        let now = allocated(&running);
+        match used {
+            _ if used < SIZE / 2 => assert_eq!(now, 0, "round {round}"),
+            _ if used < SIZE / 4 * 3 => assert!(before < now && now < SIZE, "round {round}: {now}"),
+            _ => assert_eq!(now, SIZE, "round {round}"),
+        }
+        before = now;
+    }
+    assert!(!running.disk.image().contains_key("0000000002.journal"), "and not opened before");
+}
+
+#[test]
+fn what_an_interrupted_drop_has_left_is_removed() {
+    let retention = Retention { time: Duration::from_secs(60), size: 2 * 4096 };
+    let mut running = Running::with(Config { retention, ..small() }, &Simulated::new(1), Now::default());
+    let first = running.disk.image()["0000000001.journal"].clone();
+    fill(&mut running, 1..20);
+    let mut image = running.disk.image();
+    assert_eq!(image.insert("0000000001.journal".to_owned(), first), None, "it was dropped");
+    let again = Running::start(&Simulated::of(1, &image));
+    assert!(!again.disk.image().contains_key("0000000001.journal"));
+}
