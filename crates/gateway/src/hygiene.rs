@@ -1,8 +1,8 @@
 //! Which headers may pass. What concerns one connection stays on it, and what is ours to say nobody else says.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use unanimo_contract::headers;
 
@@ -10,13 +10,20 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Takes from a request what may not go to a service. A body's length stays: whoever sends it checks it.
-pub(crate) fn clean_request(headers: &mut HeaderMap) {
+/// Takes from a request what may not go on, and says who asks and for which host, as services may believe it.
+pub(crate) fn clean_request(headers: &mut HeaderMap, client: &HeaderValue, host: Option<&HeaderValue>) {
     // Trailers of requests are dropped, and so is their announcement: services that merge them into the head would let
-    // a client add there what is removed here.
+    // a client add there what is removed here. A body's length stays: whoever sends it checks it.
     let removed =
         |name: &HeaderName| is_hop_by_hop(name) || *name == EXPECT || *name == TRAILER || is_ours(name);
     remove(headers, removed);
+    headers.insert(X_FORWARDED_FOR, client.clone());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.append(VIA, HeaderValue::from_static("1.1 unanimo"));
+    if let Some(host) = host {
+        headers.insert(X_FORWARDED_HOST, host.clone());
+        headers.insert(HOST, host.clone());
+    }
 }
 
 /// Takes from an answer what may not go to a client.
@@ -24,16 +31,6 @@ pub(crate) fn clean_answer(headers: &mut HeaderMap) {
     // What came in chunks has no other length.
     let is_chunked = headers.contains_key(TRANSFER_ENCODING);
     remove(headers, |name| is_hop_by_hop(name) || is_chunked && *name == CONTENT_LENGTH);
-}
-
-/// Who asks, and for which host, as services may believe it.
-pub(crate) fn add_forwarding(headers: &mut HeaderMap, client: &HeaderValue, host: Option<&HeaderValue>) {
-    headers.insert(X_FORWARDED_FOR, client.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-    if let Some(host) = host {
-        headers.insert(X_FORWARDED_HOST, host.clone());
-    }
-    headers.append(VIA, HeaderValue::from_static("1.1 unanimo"));
 }
 
 /// Whether the client can take trailers with the answer.
@@ -123,8 +120,9 @@ mod tests {
             ("accept", "*/*"),
             ("authorization", "Bearer mine"),
         ]);
-        clean_request(&mut headers);
-        assert_eq!(left(&headers), ["accept: */*", "authorization: Bearer mine"]);
+        clean_request(&mut headers, &HeaderValue::from_static("::1"), None);
+        let ours = ["via: 1.1 unanimo", "x-forwarded-for: ::1", "x-forwarded-proto: http"];
+        assert_eq!(left(&headers), [&["accept: */*", "authorization: Bearer mine"][..], &ours[..]].concat());
     }
 
     #[test]
@@ -143,15 +141,12 @@ mod tests {
             ("x-real-ip-2", "stays"),
             ("via", "1.1 other"),
         ]);
-        clean_request(&mut headers);
-        add_forwarding(
-            &mut headers,
-            &HeaderValue::from_static("192.0.2.1"),
-            Some(&HeaderValue::from_static("h:1")),
-        );
+        let (client, host) = (HeaderValue::from_static("192.0.2.1"), HeaderValue::from_static("h:1"));
+        clean_request(&mut headers, &client, Some(&host));
         assert_eq!(
             left(&headers),
             [
+                "host: h:1",
                 "proxying: stays",
                 "via: 1.1 other",
                 "via: 1.1 unanimo",

@@ -1,12 +1,10 @@
 //! The parts of a request that expressions may name, as text.
 
-use crate::hygiene;
 use crate::path::{Path, unescape};
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName};
 use std::string::FromUtf8Error;
-use unanimo_contract::headers;
 
-/// A request's headers as expressions see them.
+/// A request's headers as expressions see them, once they are clean.
 pub(crate) struct Visible<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// Credentials, besides the usual ones: what an expression names is journaled, and credentials never are.
@@ -21,8 +19,7 @@ impl Visible<'_> {
     }
 
     fn shows(&self, name: &HeaderName) -> bool {
-        let is_credential = *name == AUTHORIZATION || *name == COOKIE || self.hidden.contains(name);
-        !is_credential && !hygiene::is_hop_by_hop(name) && !name.as_str().starts_with(headers::PREFIX)
+        *name != AUTHORIZATION && *name != COOKIE && !self.hidden.contains(name)
     }
 
     fn value(&self, name: &HeaderName) -> Option<String> {
@@ -114,8 +111,6 @@ mod tests {
             ("authorization", "Bearer x"),
             ("cookie", "session=x"),
             ("x-api-key", "x"),
-            ("unanimo-transaction", "x"),
-            ("connection", "close"),
             ("accept", "a"),
             ("accept", "b"),
         ] {

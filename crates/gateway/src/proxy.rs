@@ -8,7 +8,7 @@ use crate::path::Path;
 use crate::pulse::Pulse;
 use crate::upload::{Progress, Upload};
 use crate::{Limits, clock, hygiene};
-use http::header::{CONNECTION, HOST, HeaderValue, TE};
+use http::header::{CONNECTION, HeaderValue, TE};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
@@ -64,11 +64,7 @@ pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Ask
         );
     };
     let takes_trailers = hygiene::takes_trailers(&asked.headers);
-    hygiene::clean_request(&mut asked.headers);
-    hygiene::add_forwarding(&mut asked.headers, &client.address, asked.host);
-    if let Some(host) = asked.host {
-        asked.headers.insert(HOST, host.clone());
-    }
+    hygiene::clean_request(&mut asked.headers, &client.address, asked.host);
     if takes_trailers {
         asked.headers.insert(TE, HeaderValue::from_static("trailers"));
         asked.headers.insert(CONNECTION, HeaderValue::from_static("te"));

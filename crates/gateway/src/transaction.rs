@@ -33,7 +33,7 @@ pub(crate) async fn run<T: Transactions>(
     client: &Client<T>,
     route: &Route,
     transactional: &Transactional,
-    asked: Asked<'_>,
+    mut asked: Asked<'_>,
 ) -> Result<Response<Body>, Cut> {
     let limits = &client.worker.limits;
     let key = match key::read(&asked.headers) {
@@ -64,11 +64,13 @@ pub(crate) async fn run<T: Transactions>(
         )
     });
     let respond_async = wants_async(&asked.headers);
+    let credentials = credentials(&asked.headers, &transactional.pass_credentials);
+    hygiene::clean_request(&mut asked.headers, &client.address, asked.host);
     let visible = Visible { headers: &asked.headers, hidden: &transactional.pass_credentials };
     let submission = Submission {
         plan: transactional.plan.clone(),
         digest: transactional.digest,
-        credentials: credentials(&asked.headers, &transactional.pass_credentials),
+        credentials,
         request: unanimo_contract::Request {
             method: asked.method.as_str().to_owned(),
             path: asked.path.sent().to_owned(),

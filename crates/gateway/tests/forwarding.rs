@@ -335,6 +335,19 @@ fn a_service_that_changes_its_protocol_unasked_is_not_followed() {
 }
 
 #[test]
+fn an_offer_of_http2_leaves_the_connection_in_use() {
+    let service = Service::ok();
+    let gateway = forwarding(&service);
+    let mut wire = gateway.connect();
+    for headers in ["connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AA\r\n", "", ""] {
+        wire.send(format!("GET / HTTP/1.1\r\nhost: h\r\n{headers}\r\n"));
+        assert_eq!(wire.answer().text(), "ok");
+        assert_eq!(service.request().header("http2-settings"), None);
+    }
+    assert_eq!(service.connections(), 1);
+}
+
+#[test]
 fn a_whole_target_says_the_host() {
     let service = Service::ok();
     let gateway = forwarding(&service);

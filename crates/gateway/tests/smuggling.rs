@@ -45,6 +45,21 @@ fn what_has_no_clear_end_is_refused_and_the_connection_closed() {
 }
 
 #[test]
+fn one_coding_is_all_that_is_taken() {
+    let service = Service::ok();
+    let gateway = Setup::forwarding(service.address).start();
+    for codings in
+        ["transfer-encoding: chunked\r\ntransfer-encoding: chunked", "transfer-encoding: gzip, chunked"]
+    {
+        let mut wire = gateway.connect();
+        wire.send(format!("POST / HTTP/1.1\r\nhost: h\r\n{codings}\r\n\r\n2\r\nhi\r\n0\r\n\r\n{SMUGGLED}"));
+        assert_eq!(wire.answer().problem(), "not-implemented", "{codings}");
+        wire.assert_closed();
+    }
+    assert!(service.saw_nothing());
+}
+
+#[test]
 fn chunks_beat_a_length_and_end_the_connection() {
     for both in [
         "transfer-encoding: chunked\r\ncontent-length: 3",

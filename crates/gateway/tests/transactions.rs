@@ -25,7 +25,7 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 fn a_request_is_submitted_with_all_its_parts() {
     let gateway = Setup::transacting(Double::default()).start();
     let headers = "x-tenant: a\r\nx-tenant: b\r\nauthorization: Bearer mine\r\nx-api-key: key\r\ncookie: c=1\r\n\
-                   unanimo-branch: x\r\nconnection: x-tenant-not\r\n";
+                   unanimo-branch: x\r\nx-forwarded-for: 10.0.0.1\r\nconnection: x-hop\r\nx-hop: 1\r\n";
     let answer = post(&gateway, "/transfers/a%20b/../%c3%a4%3f?q=x+y&q=%26&z", headers, r#"{"amount":1.10}"#);
     assert_eq!((answer.status(), answer.text()), (200, r#"{"done":true}"#));
     assert_eq!(answer.header("content-type"), Some("application/json"));
@@ -39,7 +39,16 @@ fn a_request_is_submitted_with_all_its_parts() {
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/transfers/%C3%A4%3F"));
     assert_eq!(request.parameters, pairs(&[("id", "ä?")]));
     assert_eq!(request.query, pairs(&[("q", "x y"), ("q", "&"), ("z", "")]));
-    assert_eq!(request.headers, pairs(&[("content-length", "15"), ("x-tenant", "a, b")]));
+    let seen = [
+        ("content-length", "15"),
+        ("host", "h"),
+        ("via", "1.1 unanimo"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-host", "h"),
+        ("x-forwarded-proto", "http"),
+        ("x-tenant", "a, b"),
+    ];
+    assert_eq!(request.headers, pairs(&seen));
     assert_eq!(request.body, r#"{"amount":1.10}"#);
     let credentials: Vec<_> =
         submission.credentials.iter().map(|(name, value)| (name.as_str(), value)).collect();
