@@ -1,7 +1,8 @@
-//! Crash points: SIGKILL at each of the gateway's syncs in turn: of its first start, of one transaction to its end, and
-//! of what the next start makes of it.
+//! Crash points: SIGKILL at each of the gateway's writes and syncs in turn: of its first start, of one transaction to its
+//! end, and of what the next start makes of it.
 //!
-//! strace kills the process as it enters the sync: what was written is there, and nobody was told that it is durable.
+//! strace kills the process as it enters the call: before a write nothing of it is there, and before a sync all of it is,
+//! but nobody was told so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,19 +24,25 @@ use support::process::PATIENCE;
 use support::world::{Facts, Wish, World};
 use support::{banks, shop};
 
-/// A run has fewer syncs than this.
-const SYNCS_MAX: u32 = 40;
+/// A run has fewer writes, and fewer syncs, than this.
+const POINTS_MAX: u32 = 40;
+
+const WRITE: &str = "pwrite64";
+const SYNC: &str = "fdatasync";
+
+/// The segment of a journal's first life, and that of its second one.
+const SEGMENTS: [&str; 2] = ["journal/0000000001.journal", "journal/0000000002.journal"];
 
 /// How long anything may stay in doubt.
 const IN_DOUBT: Duration = Duration::from_secs(30);
 
 #[test]
-fn two_phases_survive_a_kill_at_each_sync() {
+fn two_phases_survive_a_kill_at_each_write_and_sync() {
     every_end(|| banks::start(small()));
 }
 
 #[test]
-fn tries_and_confirms_survive_a_kill_at_each_sync() {
+fn tries_and_confirms_survive_a_kill_at_each_write_and_sync() {
     every_end(|| shop::start("tcc", small()));
 }
 
@@ -58,20 +65,23 @@ fn every_end(start: impl FnOnce() -> World) {
     world.gateway.terminate();
     let crowd = Crowd::new(world.gateway.public, fastrand::u64(..));
     let mut runs = Runs { world, crowd, stories: Vec::new() };
-    let mut points = until_spared(|sync| runs.run(End::Commit, &[kill_at(sync, None)]));
-    println!("the first start: killed at each of {points} syncs");
-    for end in [End::Commit, End::Refusal, End::Deadline] {
-        let first = Some("journal/0000000001.journal");
-        let of_end = until_spared(|sync| runs.run(end, &[kill_at(sync, first)]));
-        println!("{end:?}: killed at each of {of_end} syncs");
-        assert!(of_end >= 3, "{end:?}: {of_end} syncs only");
-        points += of_end;
+    let mut points = 0;
+    for call in [WRITE, SYNC] {
+        let of_start = until_spared(|at| runs.run(End::Commit, &[kill_at(call, at, None)]));
+        println!("the first start: killed at each of {of_start} calls of {call}");
+        points += of_start;
+        for end in [End::Commit, End::Refusal, End::Deadline] {
+            let of_end = until_spared(|at| runs.run(end, &[kill_at(call, at, Some(SEGMENTS[0]))]));
+            println!("{end:?}: killed at each of {of_end} calls of {call}");
+            assert!(of_end >= 3, "{end:?}: {of_end} calls of {call} only");
+            points += of_end;
+        }
     }
-    let second = Some("journal/0000000002.journal");
     let mut pairs = 0;
-    for sync in 1..=3 {
-        let before = kill_at(sync, Some("journal/0000000001.journal"));
-        pairs += until_spared(|again| runs.run(End::Commit, &[before.clone(), kill_at(again, second)]));
+    for at in 1..=3 {
+        let before = kill_at(SYNC, at, Some(SEGMENTS[0]));
+        let both = |again| [before.clone(), kill_at(SYNC, again, Some(SEGMENTS[1]))];
+        pairs += until_spared(|again| runs.run(End::Commit, &both(again)));
     }
     let said = runs.world.gateway.said();
     let replays = said.lines().filter(|line| line.contains("journal replayed"));
@@ -84,14 +94,14 @@ fn every_end(start: impl FnOnce() -> World) {
     assert!(found >= 8, "the kills met the start and the end of the process alone:\n{said}");
 }
 
-fn kill_at(sync: u32, file: Option<&'static str>) -> Injection {
-    Injection { system_call: "fdatasync", what: format!("signal=KILL:when={sync}"), file }
+fn kill_at(call: &'static str, at: u32, file: Option<&'static str>) -> Injection {
+    Injection { system_call: call, what: format!("signal=KILL:when={at}"), file }
 }
 
-/// Runs with a kill at the first sync, the second and so on, until a run has no such sync; says how many there were.
+/// Runs with a kill at the first call, the second and so on, until a run has no such call; says how many there were.
 fn until_spared(mut is_killed: impl FnMut(u32) -> bool) -> u32 {
-    let spared = (1..SYNCS_MAX).find(|sync| !is_killed(*sync));
-    spared.unwrap_or_else(|| panic!("still killed at sync {SYNCS_MAX}")) - 1
+    let spared = (1..POINTS_MAX).find(|at| !is_killed(*at));
+    spared.unwrap_or_else(|| panic!("still killed at call {POINTS_MAX}")) - 1
 }
 
 struct Runs {
