@@ -1,7 +1,7 @@
 //! When a client is answered, and with what. Never a guess.
 
 use crate::fixtures::{
-    done, keyed, plan, problem, read_only, refused, silence, submission, two_phase, with_answers,
+    done, keyed, plan, problem, read_only, refused, silence, status, submission, two_phase, with_answers,
 };
 use crate::shell::{MILLISECOND, SECOND, Shell, header};
 use serde_json::json;
@@ -168,6 +168,34 @@ fn a_vote_after_the_deadline_changes_nothing() {
     assert_eq!(shell.under_way(), [(0, Operation::Rollback), (1, Operation::Rollback)]);
     shell.answer_all(&done());
     assert_eq!(shell.owner.open_len(), 0);
+}
+
+#[test]
+fn a_vote_that_is_heard_before_anybody_saw_the_deadline_pass_still_counts() {
+    let mut shell = Shell::new();
+    let waiter = shell.begin(submission(&two_phase()));
+    shell.answer(0, done());
+    // The owner is busy: its tick comes late.
+    shell.now = shell.now + 6 * SECOND;
+    shell.answer(1, done());
+    shell.sync();
+    shell.answer_all(&done());
+    assert_eq!(shell.told(waiter).answer.status, 200);
+}
+
+#[test]
+fn an_answer_that_the_verdict_has_overtaken_leaves_no_trace() {
+    let mut shell = Shell::new();
+    shell.begin(submission(&plan(Mode::TwoPhase, 1)));
+    shell.pass(5 * SECOND);
+    assert_eq!(shell.under_way(), [(0, Operation::Prepare), (0, Operation::Rollback)]);
+    shell.answer_at(1, silence());
+    let busy = status(&shell.calls[0], 503, Some("30"));
+    shell.answer_at(0, busy);
+    let view = shell.owner.view(shell.id()).unwrap();
+    assert_eq!(view.branches[0].last_answer.as_deref(), Some("rollback: no answer"));
+    shell.pass(SECOND);
+    assert_eq!(shell.under_way(), [(0, Operation::Rollback)], "the undo waits for what a prepare was told");
 }
 
 #[test]
