@@ -115,9 +115,11 @@ async fn play(
         Err(failure) => Err(failure),
     };
     let is_right = matches!(judged, Ok(true));
-    if !is_right || options.keep {
+    if !is_right || options.keep || options.directory.is_some() {
         stage.place.stay();
         screen.text(&format!("The files stay in {}", stage.place.root().display()));
+    } else {
+        screen.text("All processes end now, and the files go. With --keep they stay, to try by hand.");
     }
     let code = if judged? { ExitCode::SUCCESS } else { ExitCode::from(WRONG) };
     if options.keep {
@@ -180,9 +182,9 @@ async fn kill_payment(screen: &Screen, stage: &mut Stage) -> Result<(), Failure>
     let payment = Victim::Service(Service::Payment);
     let pid = stage.pid(payment);
     stage.kill(payment);
-    screen.tell(&format!(
-        "The payment service (pid {pid}) is killed with SIGKILL, and stays away for a while."
-    ));
+    let away = seconds(PAYMENT_AWAY);
+    screen
+        .tell(&format!("The payment service (pid {pid}) is killed with SIGKILL, and stays dead for {away}."));
     stage.during(tokio::time::sleep(PAYMENT_AWAY)).await?;
     let ready_after = stage.start_again(payment).await?;
     let sentence = "It is back on the same database";
@@ -197,7 +199,9 @@ async fn kill_gateway(screen: &Screen, stage: &mut Stage, clients: &Clients) -> 
         book.note_crash();
         book.counts.under_way()
     });
-    screen.tell(&format!("The gateway (pid {pid}) is killed with SIGKILL, amid {under_way} orders."));
+    screen.tell(&format!(
+        "The gateway (pid {pid}) is killed with SIGKILL, in the middle of {under_way} orders."
+    ));
     let started = clock::now();
     let ready_after = stage.start_again(Victim::Gateway).await?;
     let latest = started + SETTLE_MAX;

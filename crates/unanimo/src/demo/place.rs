@@ -152,12 +152,19 @@ fn given(directory: &Path) -> Result<PathBuf, Failure> {
 fn free_addresses() -> Result<[SocketAddr; 6], Failure> {
     let mut bound: Vec<TcpListener> = Vec::new();
     let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); 6];
+    let mut last_error = None;
     for _ in 0..PORT_TRIES {
         let Some(address) = addresses.get_mut(bound.len()) else { return Ok(addresses) };
         address.set_port(fastrand::u16(PORTS));
-        bound.extend(TcpListener::bind(*address));
+        match TcpListener::bind(*address) {
+            Ok(listener) => bound.push(listener),
+            Err(error) => last_error = Some(error),
+        }
     }
-    Err(Failure::new(format!("127.0.0.1 has no six free ports from {} to {}", PORTS.start, PORTS.end)))
+    let why = last_error.map(|error| error.to_string()).unwrap_or_default();
+    Err(Failure::new(format!(
+        "six free ports of 127.0.0.1 were not found in {PORT_TRIES} tries; the last: {why}"
+    )))
 }
 
 fn write_secret(path: &Path) -> Result<(), Failure> {

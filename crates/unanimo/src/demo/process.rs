@@ -50,14 +50,14 @@ impl Process {
     pub fn check(&mut self) -> Result<(), Failure> {
         match self.child.as_mut().map(Child::try_wait).transpose() {
             Ok(None | Some(None)) => Ok(()),
-            Ok(Some(Some(status))) => Err(self.failure(&format!("ended by itself, with {status}"))),
+            Ok(Some(Some(status))) => Err(self.failure(&format!("ended unexpectedly: {status}"))),
             Err(error) => Err(self.failure(&format!("cannot be watched: {error}"))),
         }
     }
 
     /// A failure of this process.
     pub fn failure(&self, what: &str) -> Failure {
-        Failure::process(format!("{} {what}", self.name), &self.log)
+        Failure::process(&format!("the process `{}` {what}", self.name), &self.log)
     }
 }
 

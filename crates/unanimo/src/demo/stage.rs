@@ -41,7 +41,7 @@ pub enum Victim {
 }
 
 impl Stage {
-    /// Starts everything, and waits until all of it is ready.
+    /// Starts everything, and waits until all of it is ready. The files of what does not come up stay.
     pub async fn open(place: Place) -> Result<Stage, Failure> {
         let fail = |error| Failure::new(format!("no mail server can be started: {error}"));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(fail)?;
@@ -63,10 +63,10 @@ impl Stage {
             sink,
             place,
         };
-        for service in Service::ALL {
-            stage.ready(Victim::Service(service)).await?;
+        if let Err(failure) = stage.all_ready().await {
+            stage.place.stay();
+            return Err(failure);
         }
-        stage.ready(Victim::Gateway).await?;
         Ok(stage)
     }
 
@@ -125,6 +125,13 @@ impl Stage {
     /// The Message-IDs of all mail that was received.
     pub fn message_ids(&self) -> Vec<String> {
         self.sink.message_ids()
+    }
+
+    async fn all_ready(&mut self) -> Result<(), Failure> {
+        for service in Service::ALL {
+            self.ready(Victim::Service(service)).await?;
+        }
+        self.ready(Victim::Gateway).await
     }
 
     async fn ready(&mut self, victim: Victim) -> Result<(), Failure> {
