@@ -34,6 +34,8 @@ pub fn open<D: Disk>(config: Config, mut disk: D) -> Result<Recovery<D>, Error> 
         return Err(Error::Locked { directory });
     }
     let names = disk.list().map_err(|e| failed("list", e))?;
+    // A name may be there and not be durable. The manifest is about to count on it.
+    disk.sync_directory().map_err(|e| failed("sync", e))?;
     let present: BTreeSet<SegmentNumber> = names.iter().filter_map(|name| number_of(name)).collect();
     let mut manifest = match Manifest::read(&disk, &directory)? {
         Some(manifest) => manifest,

@@ -89,6 +89,7 @@ fn records_of_one_decision_settle_together() {
     let append = |records| Append { transaction: id(1), epoch: running.journal.epoch(), plan: None, records };
     // Volatile alone: nothing is written.
     let volatile = running.journal.append(append(vec![answered.clone()])).unwrap();
+    assert!(running.journal.watermark().covers(volatile.position()), "it is in no batch to come");
     assert_eq!(volatile.settle(running.journal.watermark()).unwrap().len(), 1);
     assert_eq!(
         running.committer.turn(running.now),
