@@ -187,8 +187,7 @@ async fn kill_payment(screen: &Screen, stage: &mut Stage) -> Result<(), Failure>
         .tell(&format!("The payment service (pid {pid}) is killed with SIGKILL, and stays dead for {away}."));
     stage.during(tokio::time::sleep(PAYMENT_AWAY)).await?;
     let ready_after = stage.start_again(payment).await?;
-    let sentence = "It is back on the same database";
-    screen.tell(&format!("{sentence}, ready {} after its start.", seconds(ready_after)));
+    screen.tell(&format!("It is back on the same database, ready {} after its start.", seconds(ready_after)));
     Ok(())
 }
 
