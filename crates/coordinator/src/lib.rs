@@ -9,11 +9,13 @@
 //! **Read next**: [`Owner`] for the inputs, `drive` for one step, `render` for how a plan meets a request.
 
 mod action;
+mod admit;
 mod budget;
 mod config;
 mod drive;
 mod finished;
 mod keys;
+mod load;
 mod open;
 mod owner;
 mod plans;

@@ -4,21 +4,20 @@
 //! [`Owner::poll_action`], until there is no more; when it wants to be woken is [`Owner::wake`].
 
 use crate::action::{Action, CallId, Entropy, Now, WaiterId};
+use crate::admit::Turned;
 use crate::budget::Budgets;
 use crate::finished::Memory;
-use crate::keys::{Found, Keys, shard_of};
-use crate::open::{Open, Waiter};
-use crate::plans::{Plans, Ready};
+use crate::keys::Keys;
+use crate::load::Load;
+use crate::open::Open;
+use crate::plans::Plans;
 use crate::tally::{Tally, count, end_word};
 use crate::timers::Timers;
-use crate::{Config, Notice, render, reply};
+use crate::{Config, Notice, reply};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
-use unanimo_contract::transactions::status_address;
-use unanimo_contract::{Answer, ClientAnswer, Id, Key, Problem, Reply, Shard, Submission, Token};
-use unanimo_protocol::{Event, Outcome, Record, Settled, Time, Transaction};
+use unanimo_contract::{Answer, Id, Problem, Shard, Submission};
+use unanimo_protocol::{Event, Outcome, Record, Settled, Time};
 
 /// Everything that one worker drives.
 ///
@@ -43,8 +42,9 @@ pub struct Owner {
     pub(crate) leaving: bool,
     /// Whether the journal has failed: nothing is decided any more.
     pub(crate) poisoned: bool,
-    counters: BTreeMap<Shard, u64>,
-    next_shard: usize,
+    pub(crate) load: Load,
+    pub(crate) counters: BTreeMap<Shard, u64>,
+    pub(crate) next_shard: usize,
 }
 
 /// Why records were not taken by the journal.
@@ -76,6 +76,7 @@ impl Owner {
             accepting: false,
             leaving: false,
             poisoned: false,
+            load: Load::default(),
             counters: BTreeMap::new(),
             next_shard: 0,
         }
@@ -109,7 +110,8 @@ impl Owner {
         }
         side.last_answer = Some(in_words(operation.as_str(), &answer));
         side.conflicts += u32::from(reading.conflict);
-        side.retry_at = now.time + reading.retry_after.unwrap_or(pause);
+        // Who says when is believed, but no service talks us into asking without a pause.
+        side.retry_at = now.time + reading.retry_after.unwrap_or_default().max(pause);
         if operation.tells().is_none() {
             side.vote = Some(answer);
         }
@@ -143,6 +145,7 @@ impl Owner {
         );
         if begins && let Some(mut open) = self.open.remove(&id) {
             self.timers.set(id, &mut open.timer, None);
+            self.load.withdrawn();
             if let Some(key) = &open.key {
                 self.keys.remove(key);
             }
@@ -234,79 +237,6 @@ impl Owner {
 
     // ---- inside ----
 
-    fn admit(
-        &mut self,
-        now: Now,
-        submission: Submission,
-        entropy: Entropy,
-        waiter: WaiterId,
-    ) -> Result<Id, Turned> {
-        if !self.accepting {
-            let detail = "the gateway is starting, ending, or has lost its journal; try again";
-            return Err(Turned::away(Problem::NotReady, detail));
-        }
-        if let Some(key) = &submission.key {
-            match self.keys.find(key) {
-                Found::New => {}
-                Found::Known(id) => return Err(self.seen_before(id)),
-                Found::Reused => {
-                    return Err(Turned::away(Problem::KeyReused, "another request came with this key"));
-                }
-            }
-        }
-        if self.open.len() >= self.config.open_limit {
-            let detail = format!("{} transactions are open; try again in a moment", self.open.len());
-            return Err(Turned::away(Problem::Overloaded, &detail));
-        }
-        let ready = self.plans.get_or_make(submission.digest, &submission.plan).map_err(|error| {
-            Turned::away(Problem::Internal, &format!("the route's plan cannot be run: {error}"))
-        })?;
-        let id = self.mint(submission.key.as_ref(), entropy);
-        let rendered = render::first_wave(&ready, id, &submission.request).map_err(Turned::with)?;
-        let answer_by = now.time + Duration::from_millis(ready.plan.answer_timeout_ms);
-        let mut open = opened(now, id, ready, submission, rendered);
-        open.token = Token(entropy.token);
-        open.waiter = Some(Waiter { id: waiter, answer_by });
-        if let Some(key) = &open.key {
-            self.keys.insert(key, id);
-        }
-        self.open.insert(id, open);
-        Ok(id)
-    }
-
-    /// What a client hears whose key stands for this transaction.
-    fn seen_before(&self, id: Id) -> Turned {
-        if let Some(finished) = self.memory.get(id) {
-            return Turned::known(id, true, finished.client_answer(id));
-        }
-        let Some(open) = self.open.get(&id) else {
-            return Turned::away(Problem::Internal, "the key's transaction is not known");
-        };
-        match open.client_answer() {
-            Some(answer) => Turned::known(id, false, answer),
-            None => {
-                let detail = "the first request with this key has not been decided yet";
-                let answer = Problem::InProgress.answer_for(Some(id), None, detail);
-                let answer = answer.with_header("retry-after", "1");
-                let answer = answer.with_header("location", status_address(id, open.token));
-                Turned { problem: Some(Problem::InProgress), reply: Box::new(Reply::not_begun(answer)) }
-            }
-        }
-    }
-
-    fn mint(&mut self, key: Option<&Key>, entropy: Entropy) -> Id {
-        let shard = match key {
-            Some(key) => shard_of(key),
-            None => {
-                self.next_shard = (self.next_shard + 1) % self.config.shards.len().max(1);
-                self.config.shards.get(self.next_shard).copied().unwrap_or(Shard(0))
-            }
-        };
-        let counter = self.counters.entry(shard).or_default();
-        *counter += 1;
-        Id::new(self.config.node, shard, self.config.epoch, *counter, entropy.random)
-    }
-
     pub(crate) fn note_applied(&mut self, now: Now, id: Id, record: &Record, segment: u64) {
         let Some(open) = self.open.get_mut(&id) else { return };
         let mode = open.ready.outline.mode();
@@ -317,8 +247,11 @@ impl Owner {
             }
             Record::Concluded(concluded) => {
                 open.note_verdict(now, concluded.answer.clone());
+                self.load
+                    .concluded(concluded.tell.iter().map(|branch| &open.ready.branches[branch.at()].service));
                 count(&mut self.tally.concluded, (mode, end_word(concluded.cause)));
             }
+            Record::Told { branch } => self.load.told(&open.ready.branches[branch.at()].service),
             Record::Heuristic { branch } => {
                 self.tally.heuristic += 1;
                 let branch = open.ready.branches[branch.at()].name.to_string();
@@ -326,7 +259,7 @@ impl Owner {
                 self.actions.push_back(Action::Notice { transaction: id, notice });
             }
             Record::Ended => count(&mut self.tally.finished, mode),
-            Record::Sent { .. } | Record::Answered { .. } | Record::Told { .. } => {}
+            Record::Sent { .. } | Record::Answered { .. } => {}
         }
     }
 
@@ -344,45 +277,6 @@ impl Owner {
             change(open);
         }
     }
-}
-
-/// Why a submission began nothing, and what its client hears.
-struct Turned {
-    problem: Option<Problem>,
-    reply: Box<Reply>,
-}
-
-impl Turned {
-    fn away(problem: Problem, detail: &str) -> Turned {
-        let answer = problem.answer(detail);
-        let again = matches!(problem, Problem::Overloaded | Problem::NotReady);
-        let answer = if again { answer.with_header("retry-after", "1") } else { answer };
-        Turned { problem: Some(problem), reply: Box::new(Reply::not_begun(answer)) }
-    }
-
-    fn with(answer: ClientAnswer) -> Turned {
-        let problem = if answer.status == 413 { Problem::TooLarge } else { Problem::Unrenderable };
-        Turned { problem: Some(problem), reply: Box::new(Reply::not_begun(answer)) }
-    }
-
-    /// The answer that the first request got, or would have got.
-    fn known(id: Id, finished: bool, answer: ClientAnswer) -> Turned {
-        let reply = Reply { transaction: Some(id), finished: Some(finished), answer };
-        Turned { problem: None, reply: Box::new(reply) }
-    }
-}
-
-fn opened(now: Now, id: Id, ready: Arc<Ready>, submission: Submission, rendered: render::Rendered) -> Open {
-    let Submission { request, credentials, key, respond_async, .. } = submission;
-    let core = Transaction::new(id, ready.outline.clone(), key.is_some(), now.time);
-    let mut open = Open::new(core, ready, key);
-    open.began_unix_ms = now.unix_ms;
-    open.set_calls(rendered.calls);
-    open.request = request;
-    open.document = rendered.document;
-    open.credentials = credentials;
-    open.respond_async = respond_async;
-    open
 }
 
 fn in_words(operation: &str, answer: &Answer) -> String {

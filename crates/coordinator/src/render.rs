@@ -1,5 +1,6 @@
 //! How a plan meets a request: the calls before anything begins, and the client's answer under the verdict.
 
+use crate::admit::Turned;
 use crate::open::Open;
 use crate::plans::{Ready, ReadyBranch, ReadyRefused, ReadyResponse};
 use crate::scope::{AnswerScope, RequestScope};
@@ -16,14 +17,14 @@ pub(crate) struct Rendered {
 }
 
 /// Renders the first wave. What the request lacks is told to the client before anything begins.
-pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Rendered, ClientAnswer> {
+pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Rendered, Turned> {
     let document = match ready.names_body {
         true => Some(Document::parse(request.body.clone()).map_err(|error| {
             let detail = format!(
                 "the body is not JSON: line {}, column {}: {}",
                 error.line, error.column, error.message
             );
-            Problem::Unrenderable.answer(&detail)
+            Turned::away(Problem::Unrenderable, &detail)
         })?),
         false => None,
     };
@@ -32,7 +33,7 @@ pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Ren
     for branch in &ready.branches {
         let call = render_call(branch, &scope).map_err(|error| {
             let detail = format!("branch {}: {error}", branch.name);
-            Problem::Unrenderable.answer_for(None, Some(&branch.name), &detail)
+            Turned::at_branch(Problem::Unrenderable, &branch.name, &detail)
         })?;
         if call.size() > CALL_LIMIT {
             let detail = format!(
@@ -40,14 +41,14 @@ pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Ren
                 branch.name,
                 call.size()
             );
-            return Err(Problem::TooLarge.answer_for(None, Some(&branch.name), &detail));
+            return Err(Turned::at_branch(Problem::TooLarge, &branch.name, &detail));
         }
         calls.push(call);
     }
     let calls = Calls(calls);
     if calls.size() > CALLS_LIMIT {
         let detail = format!("the calls together would have {} bytes, of {CALLS_LIMIT}", calls.size());
-        return Err(Problem::TooLarge.answer(&detail));
+        return Err(Turned::away(Problem::TooLarge, &detail));
     }
     Ok(Rendered { calls, document })
 }

@@ -87,6 +87,7 @@ impl Owner {
         let ids: Vec<Id> = self.open.keys().copied().collect();
         self.tally = Tally { recovered: ids.len() as u64, recovering: ids.len() as u64, ..Tally::default() };
         for id in ids {
+            self.weigh(id);
             self.with(id, |open| {
                 open.recovered = true;
                 open.verdict_at = open.verdict_at.map(|_| now.time);
@@ -95,6 +96,15 @@ impl Owner {
             self.drive(now, id);
         }
         Ok(())
+    }
+
+    /// Counts what replay has left open.
+    fn weigh(&mut self, id: Id) {
+        let Some(open) = self.open.get(&id) else { return };
+        self.load.admitted();
+        if open.verdict().is_some() {
+            self.load.concluded(open.core.untold().map(|branch| &open.ready.branches[branch.at()].service));
+        }
     }
 
     fn reopened(&mut self, id: Id, begun: &Begun, segment: u64) -> Result<Open, ReplayError> {

@@ -1,0 +1,132 @@
+//! Whether a submission becomes a transaction, and what its client hears where it doesn't.
+
+use crate::action::{Entropy, Now, WaiterId};
+use crate::keys::{Found, shard_of};
+use crate::open::{Open, Waiter};
+use crate::owner::Owner;
+use crate::plans::Ready;
+use crate::render;
+use std::sync::Arc;
+use std::time::Duration;
+use unanimo_contract::transactions::status_address;
+use unanimo_contract::{ClientAnswer, Id, Key, Problem, Reply, Shard, Submission, Token};
+use unanimo_protocol::Transaction;
+
+impl Owner {
+    /// Turns a submission into an open transaction, or says why not.
+    pub(crate) fn admit(
+        &mut self,
+        now: Now,
+        submission: Submission,
+        entropy: Entropy,
+        waiter: WaiterId,
+    ) -> Result<Id, Turned> {
+        if !self.accepting {
+            let detail = "the gateway is starting, ending, or has lost its journal; try again";
+            return Err(Turned::away(Problem::NotReady, detail));
+        }
+        if let Some(key) = &submission.key {
+            match self.keys.find(key) {
+                Found::New => {}
+                Found::Known(id) => return Err(self.seen_before(id)),
+                Found::Reused => {
+                    return Err(Turned::away(Problem::KeyReused, "another request came with this key"));
+                }
+            }
+        }
+        let ready = self.plans.get_or_make(submission.digest, &submission.plan).map_err(|error| {
+            Turned::away(Problem::Internal, &format!("the route's plan cannot be run: {error}"))
+        })?;
+        let services = ready.branches.iter().map(|branch| &branch.service);
+        if let Some(why) = self.load.too_much(self.config.open_limit, services) {
+            return Err(Turned::away(Problem::Overloaded, &why));
+        }
+        let id = self.mint(submission.key.as_ref(), entropy);
+        let rendered = render::first_wave(&ready, id, &submission.request)?;
+        let answer_by = now.time + Duration::from_millis(ready.plan.answer_timeout_ms);
+        let mut open = opened(now, id, ready, submission, rendered);
+        open.token = Token(entropy.token);
+        open.waiter = Some(Waiter { id: waiter, answer_by });
+        if let Some(key) = &open.key {
+            self.keys.insert(key, id);
+        }
+        self.open.insert(id, open);
+        self.load.admitted();
+        Ok(id)
+    }
+
+    /// What a client hears whose key stands for this transaction.
+    fn seen_before(&self, id: Id) -> Turned {
+        if let Some(finished) = self.memory.get(id) {
+            return Turned::known(id, true, finished.client_answer(id));
+        }
+        let Some(open) = self.open.get(&id) else {
+            return Turned::away(Problem::Internal, "the key's transaction is not known");
+        };
+        match open.client_answer() {
+            Some(answer) => Turned::known(id, false, answer),
+            None => {
+                let detail = "the first request with this key has not been decided yet";
+                let answer = Problem::InProgress.answer_for(Some(id), None, detail);
+                let answer = answer.with_header("retry-after", "1");
+                let answer = answer.with_header("location", status_address(id, open.token));
+                Turned { problem: Some(Problem::InProgress), reply: Box::new(Reply::not_begun(answer)) }
+            }
+        }
+    }
+
+    fn mint(&mut self, key: Option<&Key>, entropy: Entropy) -> Id {
+        let shard = match key {
+            Some(key) => shard_of(key),
+            None => {
+                self.next_shard = (self.next_shard + 1) % self.config.shards.len().max(1);
+                self.config.shards.get(self.next_shard).copied().unwrap_or(Shard(0))
+            }
+        };
+        let counter = self.counters.entry(shard).or_default();
+        *counter += 1;
+        Id::new(self.config.node, shard, self.config.epoch, *counter, entropy.random)
+    }
+}
+
+/// Why a submission began nothing, and what its client hears.
+pub(crate) struct Turned {
+    /// The kind of problem; none where the client hears what it was told before.
+    pub(crate) problem: Option<Problem>,
+    pub(crate) reply: Box<Reply>,
+}
+
+impl Turned {
+    /// Nothing was begun.
+    pub(crate) fn away(problem: Problem, detail: &str) -> Turned {
+        let answer = problem.answer(detail);
+        let again = matches!(problem, Problem::Overloaded | Problem::NotReady);
+        let answer = if again { answer.with_header("retry-after", "1") } else { answer };
+        Turned { problem: Some(problem), reply: Box::new(Reply::not_begun(answer)) }
+    }
+
+    /// The branch's call cannot be made.
+    pub(crate) fn at_branch(problem: Problem, branch: &str, detail: &str) -> Turned {
+        let reply = Box::new(Reply::not_begun(problem.answer_for(None, Some(branch), detail)));
+        Turned { problem: Some(problem), reply }
+    }
+
+    /// The answer that the first request got, or would have got.
+    fn known(id: Id, finished: bool, answer: ClientAnswer) -> Turned {
+        let reply = Reply { transaction: Some(id), finished: Some(finished), answer };
+        Turned { problem: None, reply: Box::new(reply) }
+    }
+}
+
+fn opened(now: Now, id: Id, ready: Arc<Ready>, submission: Submission, rendered: render::Rendered) -> Open {
+    let Submission { request, credentials, key, respond_async, .. } = submission;
+    let core = Transaction::new(id, ready.outline.clone(), key.is_some(), now.time);
+    let mut open = Open::new(core, ready, key);
+    open.began_unix_ms = now.unix_ms;
+    open.set_calls(rendered.calls);
+    open.request = request;
+    open.document = rendered.document;
+    open.credentials = credentials;
+    open.respond_async = respond_async;
+    open
+}
