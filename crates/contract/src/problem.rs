@@ -58,8 +58,8 @@ problems! {
     Deadline 504 "deadline" "The services did not answer in time; nothing took effect",
     /// A participant's answer lacks a value that another call needs; nothing took effect.
     UnusableAnswer 502 "unusable-answer" "A service's answer could not be used; nothing took effect",
-    /// Too much is open; nothing was begun.
-    Overloaded 503 "overloaded" "Too many transactions are open; nothing was begun",
+    /// Too much is open or in use; nothing was begun.
+    Overloaded 503 "overloaded" "The gateway is at its limit; nothing was begun",
     /// The gateway cannot begin anything now; nothing was begun.
     NotReady 503 "not-ready" "The gateway cannot begin anything now; nothing was begun",
     /// A participant ended its share against the verdict. A person has to look.
