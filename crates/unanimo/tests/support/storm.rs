@@ -226,7 +226,7 @@ impl Numbers {
 
     /// What nothing has happened in proves nothing.
     fn assert_that_it_was_a_storm(&self) {
-        for end in ["committed", "refused", "deadline"] {
+        for end in ["committed", "refused", "deadline", "interrupted"] {
             assert!(self.ends.contains_key(end), "nothing was {end}: {self}");
         }
         assert!(self.lost > 0 && self.recovered > 0, "no kill hit anything: {self}");
