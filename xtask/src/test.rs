@@ -14,7 +14,7 @@ const SEEDS: &str = "1000";
 /// reads as a success that it was not.
 pub fn main() -> ExitCode {
     let mut sum = Tally::default();
-    match tools::python().and_then(|()| tests()) {
+    match ["python3", "strace"].iter().try_for_each(|name| tools::package(name)).and_then(|()| tests()) {
         Ok((tally, success)) => {
             sum += tally;
             sum.failed += usize::from(!success && tally.failed == 0);

@@ -21,23 +21,19 @@ pub fn cargo_deny() -> Result<(PathBuf, String), String> {
     Ok((ours, format!("(cargo-deny {DENY_VERSION} was missing: installed in target/tools)")))
 }
 
-/// Makes sure that `python3` can be run; the sample services are written in it.
-pub fn python() -> Result<(), String> {
-    if on_path("python3").is_some() {
+/// Makes sure that a program of Debian's can be run; its package has the same name.
+pub fn package(name: &str) -> Result<(), String> {
+    if on_path(name).is_some() {
         return Ok(());
     }
     let install = || {
         let mut command = program("apt-get");
-        quietly(command.args(["install", "--yes", "python3"]).env("DEBIAN_FRONTEND", "noninteractive"))
+        quietly(command.args(["install", "--yes", name]).env("DEBIAN_FRONTEND", "noninteractive"))
     };
     // A fresh image has no package lists; one that has them need not fetch them again.
-    install()
-        .or_else(|_| quietly(program("apt-get").arg("update")).and_then(|()| install()))
-        .map_err(|reason| {
-            format!(
-                "python3 is missing and could not be installed with apt-get; install it and run again\n{reason}"
-            )
-        })
+    install().or_else(|_| quietly(program("apt-get").arg("update")).and_then(|()| install())).map_err(|reason| {
+        format!("{name} is missing and could not be installed with apt-get; install it and run again\n{reason}")
+    })
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -24,7 +24,7 @@ pub use operations::{Filter, Operations, Page, View};
 pub use outcome::{Asked, Reading};
 pub use plan::{BranchPlan, Plan, RefusedPlan, ResponsePlan};
 pub use problem::Problem;
-pub use transactions::{Reply, Request, Severed, Status, Submission, Transactions};
+pub use transactions::{Reply, Request, Severed, Status, Submission, Transactions, Unavailable};
 pub use unanimo_protocol::{
     BranchIndex, Digest, Epoch, Id, Key, Mode, Node, Operation, Outcome, Shard, State, Token, Verdict,
 };

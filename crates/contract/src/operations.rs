@@ -1,6 +1,6 @@
 //! The seam between operators and whoever drives transactions.
 
-use crate::{ClientAnswer, Id, Mode, State, Verdict};
+use crate::{ClientAnswer, Id, Mode, State, Unavailable, Verdict};
 use serde_json::{Value, json};
 
 /// A transaction as an operator sees it.
@@ -81,7 +81,7 @@ impl View {
 pub struct Filter {
     /// Only those in this state.
     pub state: Option<State>,
-    /// Only those that are stuck.
+    /// Only those that need somebody's eye: stuck or heuristic.
     pub stuck: bool,
     /// Only those with an id above this one: the cursor.
     pub after: Option<Id>,
@@ -113,10 +113,6 @@ impl Page {
         Page { transactions, next }
     }
 }
-
-/// Nobody can answer an operator's question now: the workers are ending, or have more to do than they can queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unavailable;
 
 /// What operators may ask. Futures can move between threads: the admin listener has a runtime of its own.
 pub trait Operations: Clone + Send + Sync + 'static {

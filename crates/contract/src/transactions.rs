@@ -83,6 +83,10 @@ pub fn parse_status_address(rest: &str) -> Option<(Id, Token)> {
     Some((id.parse().ok()?, token.parse().ok()?))
 }
 
+/// Nobody can answer now: whoever could is ending, or has more to do than may wait. Try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unavailable;
+
 /// Nobody knows whether the transaction began: the connection is closed without an answer, since any would be a guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Severed;
@@ -147,7 +151,11 @@ pub trait Transactions: Clone + 'static {
     fn submit(&self, submission: Submission) -> impl Future<Output = Result<Reply, Severed>>;
 
     /// What the holder of the token may know; `None` where the id is not known or the token does not fit.
-    fn status(&self, transaction: Id, token: Token) -> impl Future<Output = Option<Status>>;
+    fn status(
+        &self,
+        transaction: Id,
+        token: Token,
+    ) -> impl Future<Output = Result<Option<Status>, Unavailable>>;
 
     /// Whether transactions can be begun now.
     fn is_ready(&self) -> bool;

@@ -12,8 +12,9 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 use std::net::IpAddr;
-use unanimo_contract::operations::Unavailable;
-use unanimo_contract::{ClientAnswer, Filter, Id, Operations, Problem, State as TransactionState};
+use unanimo_contract::{
+    ClientAnswer, Filter, Id, Operations, Problem, State as TransactionState, Unavailable,
+};
 
 /// What the pages ask of the process.
 pub trait Probe: Clone + Send + Sync + 'static {

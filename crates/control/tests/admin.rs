@@ -6,8 +6,7 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower_service::Service;
-use unanimo_contract::operations::Unavailable;
-use unanimo_contract::{Filter, Id, Mode, Operations, Page, State, View};
+use unanimo_contract::{Filter, Id, Mode, Operations, Page, State, Unavailable, View};
 use unanimo_control::{Probe, router};
 
 const KNOWN: Id = Id::from_bits(7);

@@ -21,10 +21,6 @@ impl Owner {
         entropy: Entropy,
         waiter: WaiterId,
     ) -> Result<Id, Turned> {
-        if !self.accepting {
-            let detail = "the gateway is starting, ending, or has lost its journal; try again";
-            return Err(Turned::away(Problem::NotReady, detail));
-        }
         if let Some(key) = &submission.key {
             match self.keys.find(key) {
                 Found::New => {}
@@ -33,6 +29,10 @@ impl Owner {
                     return Err(Turned::away(Problem::KeyReused, "another request came with this key"));
                 }
             }
+        }
+        if !self.accepting {
+            let detail = "the gateway is starting, ending, or has lost its journal; try again";
+            return Err(Turned::away(Problem::NotReady, detail));
         }
         let ready = self.plans.get_or_make(submission.digest, &submission.plan).map_err(|error| {
             Turned::away(Problem::Internal, &format!("the route's plan cannot be run: {error}"))
@@ -70,7 +70,8 @@ impl Owner {
                 let answer = Problem::InProgress.answer_for(Some(id), None, detail);
                 let answer = answer.with_header("retry-after", "1");
                 let answer = answer.with_header("location", status_address(id, open.token));
-                Turned { problem: Some(Problem::InProgress), reply: Box::new(Reply::not_begun(answer)) }
+                let reply = Reply { transaction: Some(id), finished: Some(false), answer };
+                Turned { problem: Some(Problem::InProgress), reply: Box::new(reply) }
             }
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct Load {
     undecided: usize,
-    /// Branches that are to hear of a verdict, by service. A heuristic branch counts until a person signs it off.
+    /// Branches that are to hear of a verdict, by service. A heuristic branch has heard.
     untold: BTreeMap<Arc<str>, usize>,
 }
 

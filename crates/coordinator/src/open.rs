@@ -172,8 +172,13 @@ impl Open {
     pub(crate) fn note_verdict(&mut self, now: Now, answer: Bytes) {
         self.answer = Some(answer);
         self.verdict_at = Some(now.time);
+        // What only first operations and the answer needed is not kept while services are told.
+        self.request = Request::default();
+        self.document = None;
+        self.credentials = Arc::new([]);
         // Second-phase calls are counted anew: what the first phase met says nothing about them.
         for side in &mut self.branches {
+            side.vote = None;
             side.conflicts = 0;
             side.sent = 0;
             side.retry_at = now.time;

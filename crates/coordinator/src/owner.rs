@@ -16,7 +16,7 @@ use crate::timers::Timers;
 use crate::{Config, Notice, reply};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
-use unanimo_contract::{Answer, Id, Problem, Shard, Submission};
+use unanimo_contract::{Answer, BranchIndex, Id, Problem, Shard, Submission};
 use unanimo_protocol::{Event, Outcome, Record, Settled, Time};
 
 /// Everything that one worker drives.
@@ -253,14 +253,20 @@ impl Owner {
             }
             Record::Told { branch } => self.load.told(&open.ready.branches[branch.at()].service),
             Record::Heuristic { branch } => {
+                self.load.told(&open.ready.branches[branch.at()].service);
                 self.tally.heuristic += 1;
-                let branch = open.ready.branches[branch.at()].name.to_string();
-                let notice = Notice::Heuristic { branch };
-                self.actions.push_back(Action::Notice { transaction: id, notice });
+                self.note_heuristic(id, *branch);
             }
             Record::Ended => count(&mut self.tally.finished, mode),
             Record::Sent { .. } | Record::Answered { .. } => {}
         }
+    }
+
+    /// A branch ended against the verdict: the operators are told, and told again after each start.
+    pub(crate) fn note_heuristic(&mut self, id: Id, branch: BranchIndex) {
+        let Some(open) = self.open.get(&id) else { return };
+        let notice = Notice::Heuristic { branch: open.ready.branches[branch.at()].name.to_string() };
+        self.actions.push_back(Action::Notice { transaction: id, notice });
     }
 
     fn turn_away(&mut self, waiter: Option<WaiterId>, turned: Turned) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use unanimo_contract::plan::{CALL_LIMIT, CALLS_LIMIT, RESPONSE_LIMIT};
 use unanimo_contract::{Calls, ClientAnswer, Id, Problem, RenderedCall, Request, Verdict};
 use unanimo_expression::{Document, Scope, Unrenderable};
-use unanimo_protocol::{Begun, BranchIndex, Cause, Render};
+use unanimo_protocol::{Begun, BranchIndex, Cause, Progress, Render};
 
 /// The calls of the first wave, and the request's body where it was read as JSON.
 pub(crate) struct Rendered {
@@ -125,21 +125,23 @@ impl Open {
             (_, vote) => {
                 let status =
                     vote.and_then(|vote| vote.status).map_or(String::new(), |status| format!(" ({status})"));
-                let detail = format!("branch {name} refused{status}, and every other branch was undone");
+                let detail =
+                    format!("branch {name} refused{status}, and what others have done is being undone");
                 Problem::Refused.answer_for(Some(self.core.id()), Some(name), &detail)
             }
         }
     }
 
     fn too_late(&self) -> ClientAnswer {
-        let silent = self.core.indices().find(|branch| !self.core.has_voted_yes(*branch));
+        let asked = |branch: &BranchIndex| self.core.progress(*branch) == Some(Progress::Asked);
+        let silent = self.core.indices().find(asked);
         let name = silent.map(|branch| &*self.ready.branches[branch.at()].name);
         let millis = self.ready.outline.deadline().as_millis();
         let detail = match name {
             Some(name) => {
-                format!("branch {name} did not vote within {millis} ms, and everything was rolled back")
+                format!("branch {name} did not vote within {millis} ms, and everything is being rolled back")
             }
-            None => format!("the votes took longer than {millis} ms, and everything was rolled back"),
+            None => format!("the votes took longer than {millis} ms, and everything is being rolled back"),
         };
         Problem::Deadline.answer_for(Some(self.core.id()), name, &detail)
     }

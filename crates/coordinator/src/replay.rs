@@ -88,6 +88,9 @@ impl Owner {
         self.tally = Tally { recovered: ids.len() as u64, recovering: ids.len() as u64, ..Tally::default() };
         for id in ids {
             self.weigh(id);
+            if let Some(branch) = self.open.get(&id).and_then(|open| open.core.heuristic()) {
+                self.note_heuristic(id, branch);
+            }
             self.with(id, |open| {
                 open.recovered = true;
                 open.verdict_at = open.verdict_at.map(|_| now.time);

@@ -2,6 +2,7 @@
 
 use crate::open::Open;
 use crate::{Action, Now, Owner};
+use std::sync::Arc;
 use unanimo_contract::{Reply, Severed, Verdict};
 
 /// What the waiter is told now; `None` where it is better to wait.
@@ -38,6 +39,8 @@ impl Owner {
         let Some(open) = self.open.get_mut(&id) else { return };
         let Some(reply) = due(open, now, leaving) else { return };
         if let Some(waiter) = open.waiter.take() {
+            // A client's identity travels while its request lives.
+            open.credentials = Arc::new([]);
             self.actions.push_back(Action::Reply { waiter: waiter.id, reply: Box::new(reply) });
         }
     }

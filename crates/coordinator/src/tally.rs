@@ -29,6 +29,8 @@ pub struct Tally {
     pub open: BTreeMap<State, u64>,
     /// Stuck transactions now.
     pub stuck: u64,
+    /// Transactions now of which a branch ended against the verdict.
+    pub heuristic_open: u64,
     /// Finished transactions that are remembered now.
     pub remembered: u64,
     /// Transactions that replay found open.
@@ -51,6 +53,7 @@ impl Tally {
         self.retries += other.retries;
         self.retries_held += other.retries_held;
         self.stuck += other.stuck;
+        self.heuristic_open += other.heuristic_open;
         self.remembered += other.remembered;
         self.recovered += other.recovered;
         self.recovering += other.recovering;

@@ -45,7 +45,7 @@ impl Owner {
         let from = filter.after.map_or(Bound::Unbounded, Bound::Excluded);
         let wants = |state: State| filter.state.is_none_or(|wanted| wanted == state);
         let open = self.open.range((from, Bound::Unbounded));
-        let open = open.filter(|(_, open)| wants(open.core.state()) && (open.stuck || !filter.stuck));
+        let open = open.filter(|(_, open)| wants(open.core.state()) && (!filter.stuck || needs_an_eye(open)));
         let finished = self.memory.after(filter.after).filter(|(_, end)| wants(end.state()) && !filter.stuck);
         let mut views: Vec<View> = open.take(limit + 1).map(|(_, open)| view_of_open(open)).collect();
         views.extend(finished.take(limit + 1).map(|(id, end)| view_of_finished(*id, end)));
@@ -59,9 +59,15 @@ impl Owner {
         for open in self.open.values() {
             count(&mut tally.open, open.core.state());
             tally.stuck += u64::from(open.stuck);
+            tally.heuristic_open += u64::from(open.core.heuristic().is_some());
         }
         tally
     }
+}
+
+/// Whether a person should look at it.
+fn needs_an_eye(open: &Open) -> bool {
+    open.stuck || open.core.heuristic().is_some()
 }
 
 fn view_of_open(open: &Open) -> View {

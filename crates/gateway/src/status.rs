@@ -3,7 +3,7 @@
 use http::Method;
 use unanimo_contract::problem::PAGES;
 use unanimo_contract::transactions::{STATUS_ADDRESS, parse_status_address};
-use unanimo_contract::{ClientAnswer, Problem, Transactions};
+use unanimo_contract::{ClientAnswer, Problem, Transactions, Unavailable, headers};
 
 /// The first segments of the paths below which no route may lie.
 pub(crate) const OWN_SEGMENTS: [&str; 2] = ["transactions", "problems"];
@@ -38,13 +38,16 @@ impl<'a> Own<'a> {
 
 /// An id that is malformed and a token that does not fit are answered alike: nothing can be learnt by trying.
 async fn status<T: Transactions>(rest: &str, transactions: &T) -> ClientAnswer {
-    let status = match parse_status_address(rest) {
-        Some((transaction, token)) => transactions.status(transaction, token).await,
-        None => None,
-    };
-    match status {
-        Some(status) => ClientAnswer::json(200, status.to_json()),
-        None => Problem::UnknownTransaction.answer("no transaction here has this address"),
+    let unknown = || Problem::UnknownTransaction.answer("no transaction here has this address");
+    let Some((transaction, token)) = parse_status_address(rest) else { return unknown() };
+    match transactions.status(transaction, token).await {
+        Ok(Some(status)) => ClientAnswer::json(200, status.to_json())
+            .with_header(headers::TRANSACTION, transaction.to_string())
+            .with_header(headers::FINISHED, status.finished.to_string()),
+        Ok(None) => unknown(),
+        Err(Unavailable) => {
+            Problem::NotReady.answer("nobody can look it up now; try again").with_header("retry-after", "1")
+        }
     }
 }
 

@@ -78,8 +78,11 @@ fn request(call: &ParticipantCall, credential: Option<&HeaderValue>) -> Result<R
         map.insert(AUTHORIZATION, credential.clone());
     }
     // On a first operation the client's own identity, where the route lets it travel, goes before the service's.
+    for (name, _) in call.credentials.iter() {
+        map.remove(name);
+    }
     for (name, value) in call.credentials.iter() {
-        map.insert(name.clone(), value.clone());
+        map.append(name.clone(), value.clone());
     }
     insert_ours(&mut map, call)?;
     let uri: Uri = call.path.parse().map_err(|_| Unsendable)?;

@@ -11,13 +11,13 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    #[allow(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+    #[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
     pub(crate) fn new() -> Clock {
         Clock { start: tokio::time::Instant::now() }
     }
 
     /// The moment, on both clocks.
-    #[allow(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+    #[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
     pub(crate) fn now(&self) -> Now {
         let time = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

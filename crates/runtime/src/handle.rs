@@ -2,8 +2,7 @@
 
 use crate::mailbox::{Mail, Slot, ask};
 use crate::signal::News;
-use unanimo_contract::operations::Unavailable;
-use unanimo_contract::{Filter, Id, Operations, Page, View};
+use unanimo_contract::{Filter, Id, Operations, Page, Unavailable, View};
 use unanimo_coordinator::Tally;
 use unanimo_journal::{Journal, Poison};
 

@@ -58,7 +58,13 @@ fn transactions(page: &mut Page<'_>, tally: &Tally) -> fmt::Result {
     )?;
     let open = tally.open.iter().map(|(state, count)| ([("state", state.as_str())], *count));
     page.gauges("transactions_open", "Open transactions", open)?;
-    page.gauge("transactions_stuck", "Open transactions that need somebody's eye", tally.stuck)?;
+    page.gauge("transactions_stuck", "Transactions that a branch keeps from ending", tally.stuck)?;
+    let heuristic = tally.heuristic_open;
+    page.gauge(
+        "transactions_heuristic",
+        "Transactions with a branch that ended against the verdict",
+        heuristic,
+    )?;
     page.gauge("transactions_remembered", "Finished transactions that are remembered", tally.remembered)?;
     page.counter("branches_heuristic", "Branches that ended against the verdict", tally.heuristic)?;
     page.gauge("transactions_recovered", "Open transactions that this start has found", tally.recovered)?;

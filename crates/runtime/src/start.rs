@@ -126,7 +126,11 @@ fn owners<D: Disk>(config: &Config, recovery: &Recovery<D>) -> Result<Vec<Owner>
             epoch: recovery.epoch(),
             shards: Shard::all().filter(|shard| shard.worker(config.workers) == worker).collect(),
             open_limit: config.open_limit.div_ceil(config.workers),
-            retry: config.retry,
+            // A service's budget holds for the whole process.
+            retry: Retry {
+                budget_per_second: config.retry.budget_per_second / config.workers as f64,
+                ..config.retry
+            },
             seed: getrandom::u64().map_err(Error::Entropy)?,
         }))
     };

@@ -18,7 +18,7 @@ use unanimo_contract::problem::Problem;
 use unanimo_contract::{
     Answer, Id, Outcome, ParticipantCall, Reading, Reply, Severed, Status, Submission, Token,
 };
-use unanimo_contract::{Transactions, plan::LANGUAGE};
+use unanimo_contract::{Transactions, Unavailable};
 use unanimo_coordinator::{Action, CallId, Entropy, Notice, Now, Owner, Unwritten, WaiterId, shard_of};
 use unanimo_journal::{AppendError, Appended, Journal, Poison};
 use unanimo_participants::Participant;
@@ -168,7 +168,7 @@ impl<P: Participant> Worker<P> {
     fn log(&self, transaction: Id, notice: &Notice) {
         match notice {
             Notice::Stuck { branch } => tracing::warn!(
-                %transaction, branch, "stuck: the verdict is not acknowledged; it is told again until it is"
+                %transaction, branch, "stuck: the branch keeps its transaction from ending; it is asked again until it answers"
             ),
             Notice::Heuristic { branch } => tracing::error!(
                 %transaction, branch, "heuristic: the branch ended against the verdict; an operator has to look"
@@ -190,6 +190,8 @@ impl<P: Participant> Worker<P> {
     // ---- the loop: time, mail, and news from the journal ----
 
     async fn run(self, mut mail: mpsc::Receiver<Mail>) {
+        // Nobody else drives this worker's transactions: the loop must not be lost without a word.
+        let _guard = AbortOnUnwind;
         let far = tokio::time::Duration::from_secs(3600);
         let links = &self.inner.links;
         let mut timer = pin!(tokio::time::sleep(far));
@@ -272,7 +274,6 @@ impl<P: Participant> Worker<P> {
 
 impl<P: Participant> Transactions for Worker<P> {
     async fn submit(&self, submission: Submission) -> Result<Reply, Severed> {
-        debug_assert_eq!(submission.plan.language, LANGUAGE);
         let (reply, answer) = oneshot::channel();
         let at = submission
             .key
@@ -291,15 +292,15 @@ impl<P: Participant> Transactions for Worker<P> {
         answer.await.unwrap_or(Err(Severed))
     }
 
-    async fn status(&self, transaction: Id, token: Token) -> Option<Status> {
+    async fn status(&self, transaction: Id, token: Token) -> Result<Option<Status>, Unavailable> {
         if transaction.node() != self.inner.links.journal.node() {
-            return None;
+            return Ok(None);
         }
         let at = transaction.shard().worker(self.workers());
         if at == self.inner.links.number {
-            return self.inner.state.borrow().owner.status(transaction, token);
+            return Ok(self.inner.state.borrow().owner.status(transaction, token));
         }
-        ask(self.slot(at), |reply| Mail::Status(transaction, token, reply)).await.flatten()
+        ask(self.slot(at), |reply| Mail::Status(transaction, token, reply)).await.ok_or(Unavailable)
     }
 
     fn is_ready(&self) -> bool {

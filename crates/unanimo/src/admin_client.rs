@@ -33,7 +33,7 @@ pub fn get(admin: &str, path: &str) -> Result<(StatusCode, Bytes), Error> {
     match asked {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(why)) => Err(Error(format!(
-            "{admin} cannot be asked: {why}; is the gateway running, and its `admin` there?"
+            "{admin} cannot be asked: {why}; is the gateway running, and does its file have `admin` with this address?"
         ))),
         Err(_) => Err(Error(format!("{admin} has not answered for {seconds} s; is it the admin listener?"))),
     }

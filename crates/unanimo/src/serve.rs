@@ -20,7 +20,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use unanimo_control::Probe;
@@ -59,6 +59,8 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     let counts = unanimo_runtime::metrics::Metrics::new(&handle);
     registry.register_collector(Box::new(counts.clone()));
     let control = runtime().map_err(Failure::thread)?;
+    // Before anybody is served: from then on an early SIGTERM ends the process as a late one does.
+    let signals = Signals::new(&control)?;
     let (phase, phases) = watch::channel(Phase::Serving);
     let (draining, mut drained) = mpsc::channel(1);
     let (failed, failures) = mpsc::channel(seats.len().max(1));
@@ -79,7 +81,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
     }
     drop((failed, draining));
     let probe = Process { handle: handle.clone(), registry: Arc::new(registry), counts };
-    let ended = control.block_on(control_plane(config.admin, probe, &handle, failures));
+    let ended = control.block_on(control_plane(config.admin, probe, &handle, failures, signals));
     tracing::info!("ending: no new request is accepted, and who waits is told where the answer will be");
     phase.send_replace(Phase::Leaving);
     control.block_on(async {
@@ -188,15 +190,39 @@ impl Worker {
     }
 }
 
+/// The signals that ask for an orderly end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new(runtime: &Runtime) -> Result<Signals, Failure> {
+        let _entered = runtime.enter();
+        let listen = |kind| signal(kind).map_err(Failure::thread);
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for one of them.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// Serves the admin listener until the process has to end, and says whether it ends well.
 async fn control_plane(
     admin: Option<std::net::SocketAddr>,
     probe: Process,
     handle: &Handle,
     mut failures: mpsc::Receiver<Failure>,
+    mut signals: Signals,
 ) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::thread)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::thread)?;
     let pages = async {
         let Some(address) = admin else { return std::future::pending().await };
         let listener =
@@ -207,8 +233,7 @@ async fn control_plane(
         axum::serve(listener, unanimo_control::router(handle.clone(), probe)).await.map_err(Failure::serve)
     };
     tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        () = signals.end() => Ok(()),
         poison = handle.poisoned() => Err(Failure::poisoned(&poison)),
         Some(failure) = failures.recv() => Err(failure),
         ended = pages => ended,

@@ -1,7 +1,7 @@
 //! Random schedules: whatever order things happen in, each waiter is answered once and with the truth, no queue
 //! overflows, nobody is woken for nothing, and when the faults are over everything ends.
 
-use crate::fixtures::{done, keyed, plan, read_only, refused, silence, status, submission};
+use crate::fixtures::{done, keyed, plan, problem, read_only, refused, silence, status, submission};
 use crate::shell::{MILLISECOND, SECOND, Shell, config};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, RngAlgorithm, TestRng, TestRunner};
@@ -185,6 +185,7 @@ impl World {
             );
             if let Ok(Reply { transaction: Some(id), answer, .. }) = reply
                 && answer.status != 202
+                && !is_in_progress(&answer)
             {
                 self.check_answer(id, answer);
             }
@@ -276,4 +277,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0..3usize).prop_map(Step::Crash),
     ];
     proptest::collection::vec(step, 0..120)
+}
+
+/// Whether it only says that the answer is not known yet.
+fn is_in_progress(answer: &ClientAnswer) -> bool {
+    answer.status == 409 && problem(answer) == "in-progress"
 }

@@ -62,7 +62,7 @@ fn a_key_whose_request_still_runs_is_409_with_the_address_of_its_status() {
     let second = shell.submit(keyed(&plan, 1, 1));
     let Reply { transaction, finished, answer } = shell.told(second);
     assert_eq!((answer.status, problem(answer).as_str()), (409, "in-progress"));
-    assert_eq!((*transaction, *finished), (None, None));
+    assert_eq!((*transaction, *finished), (Some(shell.id()), Some(false)));
     assert_eq!(header(answer, "retry-after"), Some("1"));
     let address = status_address(shell.id(), Token(1000));
     assert_eq!(header(answer, "location"), Some(address.as_str()));

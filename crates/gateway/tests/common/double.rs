@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use unanimo_contract::{
-    ClientAnswer, Id, Reply, Severed, State, Status, Submission, Token, Transactions, Verdict,
+    ClientAnswer, Id, Reply, Severed, State, Status, Submission, Token, Transactions, Unavailable, Verdict,
 };
 
 /// The only transaction that it knows.
@@ -93,16 +93,16 @@ impl Transactions for Double {
         reply
     }
 
-    async fn status(&self, transaction: Id, token: Token) -> Option<Status> {
+    async fn status(&self, transaction: Id, token: Token) -> Result<Option<Status>, Unavailable> {
         let known = transaction == ID && token.matches(TOKEN);
-        known.then(|| Status {
+        Ok(known.then(|| Status {
             transaction,
             state: State::Committing,
             verdict: Some(Verdict::Commit),
             finished: false,
             heuristic: false,
             answer: Some(ClientAnswer::json(200, "{}")),
-        })
+        }))
     }
 
     fn is_ready(&self) -> bool {

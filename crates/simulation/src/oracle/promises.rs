@@ -29,7 +29,10 @@ impl Oracle {
         durable: Watermark,
         participants: &[Participant],
     ) -> Heard {
-        let Some(id) = reply.transaction else { return self.turned_away(&reply.answer, errand) };
+        let waits = problem_of(&reply.answer) == Some(Problem::InProgress);
+        let Some(id) = reply.transaction.filter(|_| !waits) else {
+            return self.turned_away(&reply.answer, errand);
+        };
         let forgets = self.forgets;
         let Some(story) = self.stories.get_mut(&id) else {
             self.blame(format!("a client was told of {id}, which never began"));

@@ -22,7 +22,7 @@ pub struct Transactions {
 enum Command {
     /// List transactions in the order of their ids, open and finished
     List(List),
-    /// Show one transaction with its branches
+    /// Show one transaction; its branches while it is open
     Show {
         /// The transaction's id: 26 characters
         id: String,

@@ -25,9 +25,6 @@ const HOP_BY_HOP: [HeaderName; 8] =
     [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 const HOP_BY_HOP_TOO: [&str; 2] = ["keep-alive", "proxy-connection"];
 
-/// Trace headers continue the client's trace, or begin one.
-const TRACE: [&str; 2] = ["traceparent", "tracestate"];
-
 /// Reads a mapping of names to texts with expressions. Names come back in lower case.
 pub fn read(cursor: Cursor, usage: Use, scope: &Scope) -> Option<Vec<(String, String)>> {
     let mut headers: Vec<(String, String)> = Vec::new();
@@ -70,7 +67,6 @@ pub fn name(text: &str, usage: Use) -> Result<HeaderName, (String, &'static str)
         IDEMPOTENCY_KEY if usage != Use::Answer => {
             "each call has its own: `<transaction>/<branch>/<operation>`"
         }
-        text if TRACE.contains(&text) && usage != Use::Answer => "traces are continued without it",
         _ if name == CONTENT_TYPE && usage != Use::Answer => "a call's body is always JSON, and says so",
         _ if name == AUTHORIZATION && usage == Use::Call => {
             "use the service's `credential`, or the transaction's `pass_credentials`"

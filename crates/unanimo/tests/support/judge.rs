@@ -29,8 +29,10 @@ pub fn judge(evidence: &Evidence) -> Vec<String> {
             effected.entry(*number).or_default().insert(transaction);
         }
     }
+    let nothing = BTreeSet::new();
     for story in evidence.stories {
-        told_truly(story, effected.get(&story.number).unwrap_or(&BTreeSet::new()), &mut flaws);
+        let effected = effected.get(&story.number).unwrap_or(&nothing);
+        told_truly(story, effected, evidence.forgets, &mut flaws);
     }
     listed_truly(evidence, &mut flaws);
     flaws
@@ -68,7 +70,9 @@ fn whole(
 }
 
 /// Nobody was told an untruth, and whoever gave a key was told the truth, always in the same words.
-fn told_truly(story: &Story, effected: &BTreeSet<&str>, flaws: &mut Vec<String>) {
+///
+/// Where the journal forgets what has ended, a promise may be asked for too late: then only its effects are judged.
+fn told_truly(story: &Story, effected: &BTreeSet<&str>, forgets: bool, flaws: &mut Vec<String>) {
     let mut flaw = |what: &str| flaws.push(format!("{what}: {story:?}, with effects of {effected:?}"));
     if !story.flaws.is_empty() {
         flaw("an answer that should not be");
@@ -79,7 +83,7 @@ fn told_truly(story: &Story, effected: &BTreeSet<&str>, flaws: &mut Vec<String>)
     let Some(first) = story.told.first() else {
         match &story.key {
             Some(_) => flaw("a key without a definite answer"),
-            None if story.promised.is_some() => flaw("a promise without a definite answer"),
+            None if story.promised.is_some() && !forgets => flaw("a promise without a definite answer"),
             None if story.is_turned_away && !effected.is_empty() => flaw("told that nothing was begun"),
             None => {}
         }
