@@ -16,8 +16,9 @@ pub(crate) fn voted(
     outcome: Outcome,
     render: &dyn Render,
 ) -> Vec<Record> {
-    match transaction.outline().mode() {
-        Mode::TwoPhase => two_phase::voted(transaction, branch, outcome, render),
-        Mode::Tcc => tcc::voted(transaction, branch, outcome, render),
-    }
+    let vote = match transaction.outline().mode() {
+        Mode::TwoPhase => two_phase::vote(outcome),
+        Mode::Tcc => tcc::vote(outcome),
+    };
+    atomic::ballot(transaction, branch, vote, render)
 }

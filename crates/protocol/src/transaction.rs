@@ -284,15 +284,14 @@ impl Transaction {
     }
 
     fn note_answer(&mut self, branch: BranchIndex, operation: Operation, outcome: Outcome) {
-        let read_only = self.outline.mode().has_read_only();
         let branch = &mut self.branches[branch.at()];
         branch.in_flight = None;
         if operation.tells().is_some() {
             return;
         }
         branch.progress = match outcome {
-            Outcome::ReadOnly if read_only => Progress::ReadOnly,
-            Outcome::Done | Outcome::ReadOnly => Progress::Ready,
+            Outcome::Done => Progress::Ready,
+            Outcome::ReadOnly => Progress::ReadOnly,
             Outcome::Refused => Progress::Refused { spared: branch.asked == 1 },
             Outcome::Ongoing | Outcome::Unknown => Progress::Asked,
         };

@@ -45,11 +45,6 @@ impl Mode {
             (Mode::Tcc, Verdict::Rollback) => Operation::Cancel,
         }
     }
-
-    /// Whether `read-only` is a vote here. Elsewhere it is read as `done`.
-    pub fn has_read_only(self) -> bool {
-        matches!(self, Mode::TwoPhase)
-    }
 }
 
 impl fmt::Display for Mode {

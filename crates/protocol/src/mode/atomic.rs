@@ -1,8 +1,8 @@
 //! What two-phase and tcc share: a ballot, a verdict, and telling it for ever.
 
 use crate::{
-    BranchIndex, BranchSet, Cause, Concluded, Durability, Operation, Outcome, Progress, Record, Render,
-    Transaction, Verdict,
+    BranchIndex, BranchSet, Cause, Concluded, Durability, Outcome, Progress, Record, Render, Transaction,
+    Verdict,
 };
 
 /// The answer to a first operation, and the verdict where it is the last one needed.
@@ -11,10 +11,10 @@ use crate::{
 pub(crate) fn ballot(
     transaction: &Transaction,
     branch: BranchIndex,
-    operation: Operation,
     outcome: Outcome,
     render: &dyn Render,
 ) -> Vec<Record> {
+    let operation = transaction.outline().mode().first();
     let mut records = vec![Record::Answered { branch, operation, outcome }];
     if transaction.verdict().is_some() {
         return records;
@@ -90,11 +90,10 @@ fn conclude_commit(
     render: &dyn Render,
     records: &mut Vec<Record>,
 ) {
-    let read_only = outcome == Outcome::ReadOnly && transaction.outline().mode().has_read_only();
     let tell: BranchSet = transaction
         .indices()
         .filter(|branch| match *branch == last {
-            true => !read_only,
+            true => outcome != Outcome::ReadOnly,
             false => transaction.branches[branch.at()].progress == Progress::Ready,
         })
         .collect();

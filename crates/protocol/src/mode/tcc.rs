@@ -10,16 +10,9 @@
 //! Every try is confirmed or cancelled: `read-only` is no vote here, and is read as `done`. Cost with N branches:
 //! 2N calls and two forced records to commit.
 
-use crate::mode::atomic;
-use crate::{BranchIndex, Operation, Outcome, Record, Render, Transaction};
+use crate::Outcome;
 
-/// What follows from the answer to a try.
-pub(crate) fn voted(
-    transaction: &Transaction,
-    branch: BranchIndex,
-    outcome: Outcome,
-    render: &dyn Render,
-) -> Vec<Record> {
-    let outcome = if outcome == Outcome::ReadOnly { Outcome::Done } else { outcome };
-    atomic::ballot(transaction, branch, Operation::Try, outcome, render)
+/// What the answer to a try says: every try is confirmed or cancelled, also one that has changed nothing.
+pub(crate) fn vote(outcome: Outcome) -> Outcome {
+    if outcome == Outcome::ReadOnly { Outcome::Done } else { outcome }
 }

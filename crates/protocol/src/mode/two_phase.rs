@@ -11,15 +11,9 @@
 //! A branch that votes read-only is told nothing; one that refused its only attempt neither. Cost with N branches,
 //! R of them read-only: 2N−R calls and two forced records to commit.
 
-use crate::mode::atomic;
-use crate::{BranchIndex, Operation, Outcome, Record, Render, Transaction};
+use crate::Outcome;
 
-/// What follows from the answer to a prepare.
-pub(crate) fn voted(
-    transaction: &Transaction,
-    branch: BranchIndex,
-    outcome: Outcome,
-    render: &dyn Render,
-) -> Vec<Record> {
-    atomic::ballot(transaction, branch, Operation::Prepare, outcome, render)
+/// What the answer to a prepare says: every outcome is a vote of its own.
+pub(crate) fn vote(outcome: Outcome) -> Outcome {
+    outcome
 }

@@ -50,7 +50,7 @@ fn a_refusal_at_any_place_costs_what_was_asked_and_what_was_not_spared() {
             for refuser in read_only..branches {
                 // Those that only read have answered before the refusal comes.
                 let votes = votes(branches, read_only, refuser);
-                let spared = 1 + if mode.has_read_only() { read_only } else { 0 };
+                let spared = 1 + if mode == Mode::TwoPhase { read_only } else { 0 };
                 let calls = branches + (branches - spared);
                 check_rollback(side_by_side(mode, branches), &votes, calls);
             }

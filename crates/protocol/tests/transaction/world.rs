@@ -350,7 +350,8 @@ impl Share {
                 Mood::ReadOnly if self.prepared => Outcome::Done,
                 Mood::ReadOnly => {
                     // In tcc every try is told, whatever it says.
-                    (self.prepared, self.read_only) = (!mode.has_read_only(), mode.has_read_only());
+                    let votes_so = mode == Mode::TwoPhase;
+                    (self.prepared, self.read_only) = (!votes_so, votes_so);
                     Outcome::ReadOnly
                 }
                 // It may refuse a repeated call though the first one was carried out.
