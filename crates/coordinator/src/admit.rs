@@ -6,10 +6,11 @@ use crate::open::{Open, Waiter};
 use crate::owner::Owner;
 use crate::plans::Ready;
 use crate::render;
+use crate::turned::Turned;
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::transactions::status_address;
-use unanimo_contract::{ClientAnswer, Id, Key, Problem, Reply, Shard, Submission, Token};
+use unanimo_contract::{Id, Key, Problem, Reply, Shard, Submission, Token};
 use unanimo_protocol::Transaction;
 
 impl Owner {
@@ -87,35 +88,6 @@ impl Owner {
         let counter = self.counters.entry(shard).or_default();
         *counter += 1;
         Id::new(self.config.node, shard, self.config.epoch, *counter, entropy.random)
-    }
-}
-
-/// Why a submission began nothing, and what its client hears.
-pub(crate) struct Turned {
-    /// The kind of problem; none where the client hears what it was told before.
-    pub(crate) problem: Option<Problem>,
-    pub(crate) reply: Box<Reply>,
-}
-
-impl Turned {
-    /// Nothing was begun.
-    pub(crate) fn away(problem: Problem, detail: &str) -> Turned {
-        let answer = problem.answer(detail);
-        let again = matches!(problem, Problem::Overloaded | Problem::NotReady);
-        let answer = if again { answer.with_header("retry-after", "1") } else { answer };
-        Turned { problem: Some(problem), reply: Box::new(Reply::not_begun(answer)) }
-    }
-
-    /// The branch's call cannot be made.
-    pub(crate) fn at_branch(problem: Problem, branch: &str, detail: &str) -> Turned {
-        let reply = Box::new(Reply::not_begun(problem.answer_for(None, Some(branch), detail)));
-        Turned { problem: Some(problem), reply }
-    }
-
-    /// The answer that the first request got, or would have got.
-    fn known(id: Id, finished: bool, answer: ClientAnswer) -> Turned {
-        let reply = Reply { transaction: Some(id), finished: Some(finished), answer };
-        Turned { problem: None, reply: Box::new(reply) }
     }
 }
 

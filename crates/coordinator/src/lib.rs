@@ -25,6 +25,7 @@ mod reply;
 mod scope;
 mod tally;
 mod timers;
+mod turned;
 mod view;
 
 pub use action::{Action, Append, CallId, Entropy, Notice, Now, WaiterId};

@@ -4,7 +4,6 @@
 //! [`Owner::poll_action`], until there is no more; when it wants to be woken is [`Owner::wake`].
 
 use crate::action::{Action, CallId, Entropy, Now, WaiterId};
-use crate::admit::Turned;
 use crate::budget::Budgets;
 use crate::finished::Memory;
 use crate::keys::Keys;
@@ -13,6 +12,7 @@ use crate::open::Open;
 use crate::plans::Plans;
 use crate::tally::{Tally, count, end_word};
 use crate::timers::Timers;
+use crate::turned::Turned;
 use crate::{Config, Notice, reply};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};

@@ -1,9 +1,9 @@
 //! How a plan meets a request: the calls before anything begins, and the client's answer under the verdict.
 
-use crate::admit::Turned;
 use crate::open::Open;
 use crate::plans::{Ready, ReadyBranch, ReadyRefused, ReadyResponse};
 use crate::scope::{AnswerScope, RequestScope};
+use crate::turned::Turned;
 use bytes::Bytes;
 use unanimo_contract::plan::{CALL_LIMIT, CALLS_LIMIT, RESPONSE_LIMIT};
 use unanimo_contract::{Calls, ClientAnswer, Id, Problem, RenderedCall, Request, Verdict};
