@@ -25,7 +25,7 @@ impl Turned {
     }
 
     /// The answer that the first request got, or would have got.
-    fn known(id: Id, finished: bool, answer: ClientAnswer) -> Turned {
+    pub(crate) fn known(id: Id, finished: bool, answer: ClientAnswer) -> Turned {
         let reply = Reply { transaction: Some(id), finished: Some(finished), answer };
         Turned { problem: None, reply: Box::new(reply) }
     }
