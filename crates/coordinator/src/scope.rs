@@ -4,7 +4,7 @@ use crate::open::Open;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use unanimo_contract::{Id, Request};
-use unanimo_expression::{Document, Reason, Reference, Scope, Unrenderable, Value};
+use unanimo_expression::{Document, Reason, Reference, Scope, Value};
 
 /// What the calls of the first wave may name: the request and the transaction's id.
 pub(crate) struct RequestScope<'a> {
@@ -21,20 +21,15 @@ pub(crate) struct AnswerScope<'a> {
 }
 
 impl Scope for RequestScope<'_> {
-    fn value(&self, reference: &Reference) -> Result<Value<'_>, Unrenderable> {
-        let fail = |reason| Unrenderable { reference: reference.clone(), reason };
+    fn value(&self, reference: &Reference) -> Result<Value<'_>, Reason> {
         let text = |text: &'_ str| Value::Text(Cow::Owned(text.to_owned()));
         let named = |pairs: &[(String, String)], name: &str| {
-            pairs
-                .iter()
-                .find(|(known, _)| known == name)
-                .map(|(_, value)| text(value))
-                .ok_or(fail(Reason::Missing))
+            pairs.iter().find(|(known, _)| known == name).map(|(_, value)| text(value)).ok_or(Reason::Missing)
         };
         match reference {
             Reference::RequestBody(path) => {
-                let document = self.document.ok_or(fail(Reason::NotJson))?;
-                document.get(path).map(|token| Value::Json(Cow::Borrowed(token))).map_err(fail)
+                let document = self.document.ok_or(Reason::NotJson)?;
+                document.get(path).map(|token| Value::Json(Cow::Borrowed(token)))
             }
             Reference::RequestHeader(name) => named(&self.request.headers, name),
             Reference::RequestQuery(name) => named(&self.request.query, name),
@@ -42,7 +37,7 @@ impl Scope for RequestScope<'_> {
             Reference::RequestMethod => Ok(text(&self.request.method)),
             Reference::RequestPath => Ok(text(&self.request.path)),
             Reference::TransactionId => Ok(Value::Text(Cow::Owned(self.id.to_string()))),
-            Reference::BranchResponse { .. } => Err(fail(Reason::Missing)),
+            Reference::BranchResponse { .. } => Err(Reason::Missing),
         }
     }
 }
@@ -65,14 +60,12 @@ impl<'a> AnswerScope<'a> {
 }
 
 impl Scope for AnswerScope<'_> {
-    fn value(&self, reference: &Reference) -> Result<Value<'_>, Unrenderable> {
+    fn value(&self, reference: &Reference) -> Result<Value<'_>, Reason> {
         let Reference::BranchResponse { branch, path } = reference else {
             return self.request.value(reference);
         };
-        let fail = |reason| Unrenderable { reference: reference.clone(), reason };
-        let document =
-            self.answers.get(branch.as_str()).and_then(Option::as_ref).ok_or(fail(Reason::NotJson))?;
-        document.get(path).map(|token| Value::Json(Cow::Borrowed(token))).map_err(fail)
+        let document = self.answers.get(branch.as_str()).and_then(Option::as_ref).ok_or(Reason::NotJson)?;
+        document.get(path).map(|token| Value::Json(Cow::Borrowed(token)))
     }
 }
 

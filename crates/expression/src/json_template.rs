@@ -89,9 +89,14 @@ impl Piece {
         match self {
             Piece::Literal(json) => out.extend_from_slice(json),
             Piece::Open | Piece::Close => out.push(b'"'),
-            Piece::Whole(reference) => push_whole(&scope.value(reference)?, out),
-            Piece::Inside(reference) => push_inside(&scope.value(reference)?, out)
-                .map_err(|reason| Unrenderable { reference: reference.clone(), reason })?,
+            Piece::Whole(reference) => scope
+                .value(reference)
+                .map(|value| push_whole(&value, out))
+                .map_err(|reason| Unrenderable::new(reference, reason))?,
+            Piece::Inside(reference) => scope
+                .value(reference)
+                .and_then(|value| push_inside(&value, out))
+                .map_err(|reason| Unrenderable::new(reference, reason))?,
         }
         Ok(())
     }

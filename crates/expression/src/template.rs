@@ -103,10 +103,9 @@ impl Template {
             match part {
                 Part::Literal(_, text) => place.push_literal(text, &mut out),
                 Part::Value(reference) => scope
-                    .value(reference)?
-                    .text()
-                    .and_then(|text| place.push_value(&text, &mut out))
-                    .map_err(|reason| Unrenderable { reference: reference.clone(), reason })?,
+                    .value(reference)
+                    .and_then(|value| place.push_value(&value.text()?, &mut out))
+                    .map_err(|reason| Unrenderable::new(reference, reason))?,
             }
         }
         Ok(out)

@@ -9,7 +9,7 @@ use crate::{Reference, text};
 /// Where a template's values come from: the request, the transaction, the branches' answers.
 pub trait Scope {
     /// The value at `reference`, or why there is none.
-    fn value(&self, reference: &Reference) -> Result<Value<'_>, Unrenderable>;
+    fn value(&self, reference: &Reference) -> Result<Value<'_>, Reason>;
 }
 
 /// A value as it was received.
@@ -36,10 +36,16 @@ impl Value<'_> {
 /// A value that cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unrenderable {
-    /// Which one.
-    pub reference: Reference,
+    /// Which one: a reference, or a whole expression.
+    pub what: Box<str>,
     /// Why not.
     pub reason: Reason,
+}
+
+impl Unrenderable {
+    pub(crate) fn new(what: impl ToString, reason: Reason) -> Self {
+        Self { what: what.to_string().into(), reason }
+    }
 }
 
 /// Why a value cannot be rendered.
@@ -78,7 +84,7 @@ impl Display for Reason {
 
 impl Display for Unrenderable {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.reference, self.reason)
+        write!(f, "`{}` {}", self.what, self.reason)
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use unanimo_expression::{Document, Reason, Reference, Scope, Step, Unrenderable, Value};
+use unanimo_expression::{Document, Reason, Reference, Scope, Step, Value};
 
 /// A request with a body, and everything else by the canonical spelling of its reference.
 #[derive(Default)]
@@ -26,15 +26,14 @@ impl World {
 }
 
 impl Scope for World {
-    fn value(&self, reference: &Reference) -> Result<Value<'_>, Unrenderable> {
-        let failed = |reason| Unrenderable { reference: reference.clone(), reason };
+    fn value(&self, reference: &Reference) -> Result<Value<'_>, Reason> {
         match reference {
             Reference::RequestBody(path) => {
-                let body = self.body.as_ref().ok_or_else(|| failed(Reason::NotJson))?;
-                Ok(Value::Json(Cow::Borrowed(body.get(path).map_err(failed)?)))
+                let body = self.body.as_ref().ok_or(Reason::NotJson)?;
+                Ok(Value::Json(Cow::Borrowed(body.get(path)?)))
             }
             other => {
-                let text = self.texts.get(&other.to_string()).ok_or_else(|| failed(Reason::Missing))?;
+                let text = self.texts.get(&other.to_string()).ok_or(Reason::Missing)?;
                 Ok(Value::Text(Cow::Borrowed(text)))
             }
         }
