@@ -1,5 +1,6 @@
 //! Calls to participants: as they are rendered and stored, as they are sent, and what comes back.
 
+use crate::trace::{Span, TraceContext};
 use crate::{BranchIndex, Id, Operation, Reading};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
@@ -7,9 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use unanimo_protocol::fields::{self, Malformed};
 
-/// The rendered calls of a transaction, in the order of its branches.
+/// The rendered calls of a transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Calls(pub Vec<RenderedCall>);
+pub struct Calls {
+    /// In the order of the branches.
+    pub branches: Vec<RenderedCall>,
+    /// The client's trace, where it named one: later calls belong to it too, also after a crash.
+    pub trace: Option<TraceContext>,
+}
 
 /// One branch's call. Every operation of the branch carries the same headers and body, byte for byte, so that nothing
 /// that has left is ever rendered again.
@@ -26,6 +32,7 @@ pub struct RenderedCall {
 }
 
 const CALL: u8 = 1;
+const TRACE: u8 = 2;
 const PATH: u8 = 1;
 const OWN_PATH_OPERATION: u8 = 2;
 const OWN_PATH: u8 = 3;
@@ -36,31 +43,37 @@ const BODY: u8 = 6;
 impl Calls {
     /// The calls as they are stored.
     pub fn encode(&self) -> Bytes {
-        let size = self.0.iter().map(|call| call.size() + 32).sum();
+        let size = self.branches.iter().map(|call| call.size() + 32).sum();
         let mut out = Vec::with_capacity(size);
         let mut one = Vec::new();
-        for call in &self.0 {
+        for call in &self.branches {
             one.clear();
             call.encode_into(&mut one);
             fields::put_bytes(&mut out, CALL, &one);
+        }
+        if let Some(trace) = &self.trace {
+            fields::put_bytes(&mut out, TRACE, &trace.encode());
         }
         Bytes::from(out)
     }
 
     /// Reads stored calls. Bodies are slices of what was stored.
     pub fn decode(stored: Bytes) -> Result<Calls, Malformed> {
-        fields::read(stored)
-            .map(|field| match field? {
-                fields::Field { number: CALL, value } => RenderedCall::decode(value),
-                fields::Field { number, .. } => Err(Malformed::UnknownField(number)),
-            })
-            .collect::<Result<_, _>>()
-            .map(Calls)
+        let mut calls = Calls::default();
+        for field in fields::read(stored) {
+            let field = field?;
+            match field.number {
+                CALL => calls.branches.push(RenderedCall::decode(field.value)?),
+                TRACE => calls.trace = Some(TraceContext::decode(field.value)?),
+                unknown => return Err(Malformed::UnknownField(unknown)),
+            }
+        }
+        Ok(calls)
     }
 
     /// How many bytes all calls have together.
     pub fn size(&self) -> usize {
-        self.0.iter().map(RenderedCall::size).sum()
+        self.branches.iter().map(RenderedCall::size).sum()
     }
 }
 
@@ -146,6 +159,10 @@ pub struct ParticipantCall {
     pub body: Bytes,
     /// The client's own credentials, on first operations only. Never journaled.
     pub credentials: Arc<[(HeaderName, HeaderValue)]>,
+    /// The trace that it belongs to.
+    pub trace: TraceContext,
+    /// Which step of the trace it is: no other call is the same.
+    pub span: Span,
 }
 
 /// What came back from a participant, or did not.
@@ -164,19 +181,21 @@ pub struct Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::Trace;
 
     #[test]
     fn calls_come_back() {
-        let calls = Calls(vec![
-            RenderedCall {
-                path: "/debits".into(),
-                paths: vec![("commit".into(), "/done".into())],
-                headers: vec![("x-tenant".into(), "a".into()), ("x-empty".into(), String::new())],
-                body: Bytes::from_static(b"{\"amount\":10.10}"),
-            },
-            RenderedCall::default(),
-        ]);
-        assert_eq!(Calls::decode(calls.encode()), Ok(calls));
+        let debit = RenderedCall {
+            path: "/debits".into(),
+            paths: vec![("commit".into(), "/done".into())],
+            headers: vec![("x-tenant".into(), "a".into()), ("x-empty".into(), String::new())],
+            body: Bytes::from_static(b"{\"amount\":10.10}"),
+        };
+        let trace = TraceContext { trace: Trace::new(7), state: Some("a=1".into()) };
+        for trace in [None, Some(trace)] {
+            let calls = Calls { branches: vec![debit.clone(), RenderedCall::default()], trace };
+            assert_eq!(Calls::decode(calls.encode()), Ok(calls));
+        }
     }
 
     #[test]

@@ -16,5 +16,9 @@ pub const OUTCOME: &str = "unanimo-outcome";
 pub const FINISHED: &str = "unanimo-finished";
 /// To participants `<transaction>/<branch>/<operation>`; from clients their own key.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The trace that a request belongs to, and its step in it, as W3C trace context has them.
+pub const TRACEPARENT: &str = "traceparent";
+/// What other members of a trace say about it.
+pub const TRACESTATE: &str = "tracestate";
 /// The prefix of every header that is ours alone: stripped from what comes from outside.
 pub const PREFIX: &str = "unanimo-";

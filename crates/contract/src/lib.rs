@@ -16,6 +16,7 @@ pub mod operations;
 pub mod outcome;
 pub mod plan;
 pub mod problem;
+pub mod trace;
 pub mod transactions;
 
 pub use answer::ClientAnswer;
@@ -24,6 +25,7 @@ pub use operations::{Filter, Operations, Page, View};
 pub use outcome::{Asked, Reading};
 pub use plan::{BranchPlan, Plan, RefusedPlan, ResponsePlan};
 pub use problem::Problem;
+pub use trace::TraceContext;
 pub use transactions::{Reply, Request, Severed, Status, Submission, Transactions, Unavailable};
 pub use unanimo_protocol::{
     BranchIndex, Digest, Epoch, Id, Key, Mode, Node, Operation, Outcome, Shard, State, Token, Verdict,

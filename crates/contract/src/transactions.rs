@@ -1,6 +1,6 @@
 //! The seam between whoever has a request and whoever drives its transaction.
 
-use crate::{ClientAnswer, Digest, Id, Key, Plan, State, Token, Verdict};
+use crate::{ClientAnswer, Digest, Id, Key, Plan, State, Token, TraceContext, Verdict};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use serde::de::IgnoredAny;
@@ -24,6 +24,8 @@ pub struct Submission {
     pub key: Option<Key>,
     /// Whether the client asked for 202 as soon as the beginning is durable.
     pub respond_async: bool,
+    /// The trace that the client named; where it named none, the transaction's id names one.
+    pub trace: Option<TraceContext>,
 }
 
 /// The parts of a request that expressions may name.

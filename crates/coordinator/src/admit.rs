@@ -10,7 +10,7 @@ use crate::turned::Turned;
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::transactions::status_address;
-use unanimo_contract::{Id, Key, Problem, Reply, Shard, Submission, Token};
+use unanimo_contract::{Calls, Id, Key, Problem, Reply, Shard, Submission, Token};
 use unanimo_protocol::Transaction;
 
 impl Owner {
@@ -92,11 +92,11 @@ impl Owner {
 }
 
 fn opened(now: Now, id: Id, ready: Arc<Ready>, submission: Submission, rendered: render::Rendered) -> Open {
-    let Submission { request, credentials, key, respond_async, .. } = submission;
+    let Submission { request, credentials, key, respond_async, trace, .. } = submission;
     let core = Transaction::new(id, ready.outline.clone(), key.is_some(), now.time);
     let mut open = Open::new(core, ready, key);
     open.began_unix_ms = now.unix_ms;
-    open.set_calls(rendered.calls);
+    open.set_calls(Calls { trace, ..rendered.calls });
     open.request = request;
     open.document = rendered.document;
     open.credentials = credentials;

@@ -4,7 +4,9 @@ use crate::action::{Action, Append, Notice, Now};
 use crate::finished::Finished;
 use crate::open::Open;
 use crate::owner::Owner;
-use unanimo_contract::{BranchIndex, Id, ParticipantCall};
+use crate::span;
+use unanimo_contract::trace::{Span, Trace};
+use unanimo_contract::{BranchIndex, Id, ParticipantCall, TraceContext};
 use unanimo_protocol::{Call, Durability, Event, Record, Settled};
 
 impl Owner {
@@ -94,7 +96,8 @@ impl Owner {
     fn send(&mut self, now: Now, id: Id, call: Call) {
         let Some(open) = self.open.get_mut(&id) else { return };
         open.branches[call.branch.at()].sent += 1;
-        let call = participant_call(open, now, call);
+        let span = span::of_call(id, self.config.epoch, call);
+        let call = participant_call(open, now, call, span);
         self.tally.calls += 1;
         self.tally.retries += u64::from(call.attempt > 1);
         self.actions.push_back(Action::Call(Box::new(call)));
@@ -153,11 +156,12 @@ impl Owner {
 }
 
 /// The call as it leaves: the rendered bytes, with what is known only now.
-fn participant_call(open: &Open, now: Now, call: Call) -> ParticipantCall {
+fn participant_call(open: &Open, now: Now, call: Call, span: Span) -> ParticipantCall {
     let at = call.branch.at();
     let ready = &open.ready.branches[at];
-    let rendered = &open.calls.0[at];
+    let rendered = &open.calls.branches[at];
     let first = call.operation.tells().is_none();
+    let own_trace = || TraceContext { trace: Trace::of_transaction(open.core.id()), state: None };
     ParticipantCall {
         transaction: open.core.id(),
         branch: call.branch,
@@ -172,5 +176,7 @@ fn participant_call(open: &Open, now: Now, call: Call) -> ParticipantCall {
         headers: open.call_headers[at].clone(),
         body: rendered.body.clone(),
         credentials: if first { open.credentials.clone() } else { [].into() },
+        trace: open.calls.trace.clone().unwrap_or_else(own_trace),
+        span,
     }
 }

@@ -23,6 +23,7 @@ mod render;
 mod replay;
 mod reply;
 mod scope;
+mod span;
 mod tally;
 mod timers;
 mod turned;

@@ -105,7 +105,7 @@ impl Open {
 
     /// The calls that are sent for this transaction, at first and at every later attempt.
     pub(crate) fn set_calls(&mut self, calls: Calls) {
-        self.call_headers = calls.0.iter().map(|call| Arc::from(call.headers.as_slice())).collect();
+        self.call_headers = calls.branches.iter().map(|call| Arc::from(call.headers.as_slice())).collect();
         self.calls = calls;
     }
 

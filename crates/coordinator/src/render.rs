@@ -45,7 +45,7 @@ pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Ren
         }
         calls.push(call);
     }
-    let calls = Calls(calls);
+    let calls = Calls { branches: calls, trace: None };
     if calls.size() > CALLS_LIMIT {
         let detail = format!("the calls together would have {} bytes, of {CALLS_LIMIT}", calls.size());
         return Err(Turned::away(Problem::TooLarge, &detail));

@@ -78,7 +78,7 @@ impl Owner {
         for (id, stored) in std::mem::take(&mut self.replayed_calls) {
             let calls = Calls::decode(stored).map_err(|error| ReplayError::Calls(id, error))?;
             let Some(open) = self.open.get_mut(&id) else { continue };
-            if calls.0.len() != open.ready.branches.len() {
+            if calls.branches.len() != open.ready.branches.len() {
                 return Err(ReplayError::Calls(id, Malformed::CutShort));
             }
             open.set_calls(calls);

@@ -10,7 +10,9 @@ use crate::upload::Upload;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use std::sync::Arc;
-use unanimo_contract::{Digest, Plan, Problem, Reply, Severed, Submission, Transactions, headers};
+use unanimo_contract::{
+    Digest, Plan, Problem, Reply, Severed, Submission, TraceContext, Transactions, headers,
+};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -66,6 +68,7 @@ pub(crate) async fn run<T: Transactions>(
     let respond_async = wants_async(&asked.headers);
     let credentials = credentials(&asked.headers, &transactional.pass_credentials);
     hygiene::clean_request(&mut asked.headers, &client.address, asked.host);
+    let trace = TraceContext::of_request(&asked.headers);
     let visible = Visible { headers: &asked.headers, hidden: &transactional.pass_credentials };
     let submission = Submission {
         plan: transactional.plan.clone(),
@@ -81,6 +84,7 @@ pub(crate) async fn run<T: Transactions>(
         },
         key,
         respond_async,
+        trace,
     };
     match client.worker.transactions.submit(submission).await {
         Ok(reply) => Ok(tell(reply, respond_async)),

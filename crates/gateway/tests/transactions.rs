@@ -60,6 +60,21 @@ fn a_request_is_submitted_with_all_its_parts() {
 }
 
 #[test]
+fn the_clients_trace_goes_with_its_transaction() {
+    let gateway = Setup::transacting(Double::default()).start();
+    let trace = |headers: &str| {
+        assert_eq!(post(&gateway, "/transfers/1", headers, "").status(), 200);
+        gateway.double.submissions().pop().unwrap().trace
+    };
+    let parent = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+    let named = trace(&format!("{parent}tracestate: a=1\r\ntracestate: b=2\r\n")).unwrap();
+    assert_eq!(named.trace.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(named.state.as_deref(), Some("a=1,b=2"));
+    assert_eq!(trace(&format!("{parent}{parent}")), None);
+    assert_eq!(trace("tracestate: a=1\r\n"), None);
+}
+
+#[test]
 fn a_body_is_submitted_whole_however_it_comes() {
     let gateway = Setup::transacting(Double::default()).start();
     let mut wire = gateway.connect();

@@ -17,6 +17,8 @@ const OPERATION: HeaderName = HeaderName::from_static(headers::OPERATION);
 const DEADLINE_MS: HeaderName = HeaderName::from_static(headers::DEADLINE_MS);
 const ATTEMPT: HeaderName = HeaderName::from_static(headers::ATTEMPT);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
+const TRACEPARENT: HeaderName = HeaderName::from_static(headers::TRACEPARENT);
+const TRACESTATE: HeaderName = HeaderName::from_static(headers::TRACESTATE);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// One worker's participants over HTTP.
@@ -66,7 +68,7 @@ fn unsendable() -> Answer {
 }
 
 fn request(call: &ParticipantCall, credential: Option<&HeaderValue>) -> Result<Request<Body>, Unsendable> {
-    let mut map = HeaderMap::with_capacity(10 + call.headers.len() + call.credentials.len());
+    let mut map = HeaderMap::with_capacity(12 + call.headers.len() + call.credentials.len());
     if !call.body.is_empty() {
         map.insert(CONTENT_TYPE, JSON);
     }
@@ -108,6 +110,13 @@ fn insert_ours(map: &mut HeaderMap, call: &ParticipantCall) -> Result<(), Unsend
         map.insert(DEADLINE_MS, HeaderValue::from(u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX)));
     }
     map.insert(IDEMPOTENCY_KEY, HeaderValue::try_from(text).map_err(|_| Unsendable)?);
+    let parent = call.trace.trace.parent(call.span);
+    map.insert(TRACEPARENT, HeaderValue::from_bytes(&parent).map_err(|_| Unsendable)?);
+    // It belongs to the trace that is named above, and to no other.
+    map.remove(TRACESTATE);
+    if let Some(state) = &call.trace.state {
+        map.insert(TRACESTATE, HeaderValue::from_str(state).map_err(|_| Unsendable)?);
+    }
     Ok(())
 }
 

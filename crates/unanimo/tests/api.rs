@@ -41,6 +41,34 @@ fn a_commit_is_answered_as_the_route_describes_and_numbers_keep_their_digits() {
 }
 
 #[test]
+fn every_call_is_a_step_of_its_own_in_the_trace() {
+    let counter = Counter::start(Choices::default());
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{trace}-00f067aa0ba902b7-00");
+    let named = [("traceparent", parent.as_str()), ("tracestate", "a=1,b=2")];
+    let broken = [("traceparent", "00-no"), ("tracestate", "a=1")];
+    for (headers, amount) in [(&named[..], "6.10"), (&broken, "6.11"), (&[], "6.12")] {
+        let answer = counter.post("/pay", headers, &body("yes", "yes", amount)).unwrap();
+        let id: unanimo_contract::Id = answer.header("unanimo-transaction").unwrap().parse().unwrap();
+        let (expected, flags) = match amount {
+            "6.10" => (trace.to_owned(), "-00"),
+            _ => (format!("{:032x}", id.bits()), "-01"),
+        };
+        let calls = [counter.left.calls(), counter.right.calls()].concat();
+        let id = id.to_string();
+        let calls = calls.iter().filter(|call| call.header("unanimo-transaction") == Some(&id));
+        let mut steps = BTreeSet::new();
+        for call in calls {
+            let step = call.header("traceparent").unwrap().strip_prefix(&format!("00-{expected}-")).unwrap();
+            assert!(step.ends_with(flags) && !parent.contains(step), "{step}");
+            assert!(steps.insert(step), "{step} is the step of two calls");
+            assert_eq!(call.header("tracestate"), (amount == "6.10").then_some("a=1,b=2"));
+        }
+        assert_eq!(steps.len(), 4);
+    }
+}
+
+#[test]
 fn a_refusal_names_its_branch_or_is_passed_on_and_undoes_the_others() {
     let counter = Counter::start(Choices::default());
     let answer = counter.post("/pay", &[], &body("yes", "no", "1.10")).unwrap();

@@ -71,6 +71,7 @@ pub fn submission(plan: &Plan) -> Submission {
         credentials: Arc::new([credential]),
         key: None,
         respond_async: false,
+        trace: None,
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::fixtures::{done, keyed, plan, problem, refused, silence, submission, two_phase, with_answers};
 use crate::shell::{Decision, SECOND, Shell, config, header};
 use bytes::Bytes;
-use unanimo_contract::{BranchIndex, Mode, Operation, ParticipantCall, State};
+use std::collections::BTreeSet;
+use unanimo_contract::trace::Trace;
+use unanimo_contract::{BranchIndex, Mode, Operation, ParticipantCall, State, Submission, TraceContext};
 use unanimo_coordinator::{Notice, Now, Owner, ReplayError};
 use unanimo_protocol::{Record, Settled, Token};
 
@@ -56,6 +58,32 @@ fn a_commit_is_told_on_byte_for_byte_to_those_who_have_not_heard() {
         let view = shell.owner.view(id).unwrap();
         assert_eq!((view.state, view.answer.unwrap().status), (State::Committed, 201));
         assert_eq!(shell.notices, [Notice::Recovered]);
+    }
+}
+
+#[test]
+fn every_call_is_a_step_of_its_own_in_the_clients_trace_also_after_a_crash() {
+    let mut headers = http::HeaderMap::new();
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    for (name, value) in [("traceparent", parent), ("tracestate", "a=1")] {
+        headers.insert(name, http::HeaderValue::from_static(value));
+    }
+    for trace in [TraceContext::of_request(&headers), None] {
+        let mut shell = Shell::new();
+        shell.begin(Submission { trace: trace.clone(), ..submission(&two_phase()) });
+        let mut spans: Vec<_> = shell.calls.iter().map(|call| call.span).collect();
+        shell.answer_all(&done());
+        shell.sync();
+        spans.extend(shell.calls.iter().map(|call| call.span));
+        let own = TraceContext { trace: Trace::of_transaction(shell.id()), state: None };
+        let same = same_disk(&shell).crash(0);
+        for shell in [same, shell.crash(0)] {
+            assert!(shell.calls.iter().all(|call| call.trace == *trace.as_ref().unwrap_or(&own)));
+            spans.extend(shell.calls.iter().map(|call| call.span));
+        }
+        assert_eq!(spans.len(), 8);
+        // The same disk at the same epoch makes the same steps: no chance is in them.
+        assert_eq!(BTreeSet::from_iter(spans).len(), 6);
     }
 }
 

@@ -44,6 +44,7 @@ impl World {
             credentials: Arc::new([]),
             key: errand.key,
             respond_async: errand.respond_async,
+            trace: None,
         };
         let entropy = Entropy { token: self.dice.bits(), random: self.dice.bits() as u32 };
         self.numbers += 1;

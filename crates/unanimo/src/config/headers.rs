@@ -7,7 +7,7 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE,
 };
-use unanimo_contract::headers::{IDEMPOTENCY_KEY, PREFIX};
+use unanimo_contract::headers::{IDEMPOTENCY_KEY, PREFIX, TRACEPARENT, TRACESTATE};
 
 /// What a header is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,7 @@ pub fn name(text: &str, usage: Use) -> Result<HeaderName, (String, &'static str)
         IDEMPOTENCY_KEY if usage != Use::Answer => {
             "each call has its own: `<transaction>/<branch>/<operation>`"
         }
+        TRACEPARENT | TRACESTATE if usage != Use::Answer => "every call carries the client's trace by itself",
         _ if name == CONTENT_TYPE && usage != Use::Answer => "a call's body is always JSON, and says so",
         _ if name == AUTHORIZATION && usage == Use::Call => {
             "use the service's `credential`, or the transaction's `pass_credentials`"
