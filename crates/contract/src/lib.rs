@@ -21,7 +21,7 @@ pub mod transactions;
 
 pub use answer::ClientAnswer;
 pub use call::{Answer, Calls, ParticipantCall, RenderedCall};
-pub use operations::{Filter, Operations, Page, View};
+pub use operations::{Filter, Operations, Page, Retried, View};
 pub use outcome::{Asked, Reading};
 pub use plan::{BranchPlan, Plan, RefusedPlan, ResponsePlan};
 pub use problem::Problem;

@@ -18,6 +18,8 @@ pub struct View {
     pub verdict: Option<Verdict>,
     /// Why it was rolled back, in words.
     pub cause: Option<String>,
+    /// The branch that refused, by name, where that is why.
+    pub branch: Option<String>,
     /// Whether it needs somebody's eye: see the lexicon.
     pub stuck: bool,
     /// Whether a branch ended against the verdict.
@@ -26,7 +28,7 @@ pub struct View {
     pub keyed: bool,
     /// When it began, in milliseconds since 1970 on the wall clock.
     pub began_unix_ms: u64,
-    /// Its branches, while it is open.
+    /// Its branches, in the order of its plan.
     pub branches: Vec<BranchView>,
     /// What the client is told, once there is a verdict.
     pub answer: Option<ClientAnswer>,
@@ -39,10 +41,10 @@ pub struct BranchView {
     pub name: String,
     /// The service that carries it.
     pub service: String,
-    /// Where it stands, in a word.
+    /// Where it stands, in a word; `ended` once its transaction has.
     pub progress: &'static str,
-    /// How many calls were sent to it, as far as is remembered.
-    pub attempts: u32,
+    /// How many calls of its present operation this process has sent; `None` once its transaction has ended.
+    pub attempts: Option<u32>,
     /// What its last answer was, in words; `None` before any.
     pub last_answer: Option<String>,
 }
@@ -66,12 +68,38 @@ impl View {
             "state": self.state.as_str(),
             "verdict": Verdict::number(self.verdict),
             "cause": self.cause,
+            "branch": self.branch,
             "stuck": self.stuck,
             "heuristic": self.heuristic,
             "keyed": self.keyed,
             "began_unix_ms": self.began_unix_ms,
             "branches": branches.collect::<Vec<_>>(),
             "answer_status": self.answer.as_ref().map(|answer| answer.status),
+        })
+    }
+}
+
+/// What came of the wish to try again now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retried {
+    /// The transaction.
+    pub id: Id,
+    /// Where it stands.
+    pub state: State,
+    /// The branches that are called now, by name: what they owed, without the rest of their pauses.
+    pub called: Vec<String>,
+    /// The branches whose call was under way already: it is not repeated before it has ended.
+    pub under_way: Vec<String>,
+}
+
+impl Retried {
+    /// What came of it as JSON.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "id": self.id.to_string(),
+            "state": self.state.as_str(),
+            "called": self.called,
+            "under_way": self.under_way,
         })
     }
 }
@@ -118,6 +146,9 @@ impl Page {
 pub trait Operations: Clone + Send + Sync + 'static {
     /// One transaction; `None` where the id is not known. Unknown never means rolled back.
     fn get(&self, id: Id) -> impl Future<Output = Result<Option<View>, Unavailable>> + Send;
+
+    /// Calls now what a transaction owes, without the rest of its pauses; `None` where the id is not known.
+    fn retry(&self, id: Id) -> impl Future<Output = Result<Option<Retried>, Unavailable>> + Send;
 
     /// A page of transactions.
     fn list(&self, filter: Filter) -> impl Future<Output = Result<Page, Unavailable>> + Send;

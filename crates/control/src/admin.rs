@@ -1,13 +1,14 @@
 //! The admin listener's pages.
 //!
 //! It stands on loopback and asks for no credential, so a web page in a browser on this machine must not be able to
-//! read it: requests whose `Host` is a name other than `localhost` are refused.
+//! read it, nor to change anything: requests whose `Host` is a name other than `localhost` are refused, and so are those
+//! that a page of another origin has sent.
 
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
@@ -39,7 +40,11 @@ pub fn router<O: Operations, P: Probe>(operations: O, probe: P) -> Router {
         .route("/metrics", get(metrics::<O, P>))
         .route("/v1/transactions", get(list::<O, P>))
         .route("/v1/transactions/{id}", get(show::<O, P>))
+        .route("/v1/transactions/{id}/retry", post(retry::<O, P>))
         .fallback(async || problem(&Problem::NoRoute.answer("the admin listener has no such page")))
+        .method_not_allowed_fallback(async || {
+            problem(&Problem::MethodNotAllowed.answer("the admin listener's page takes another method"))
+        })
         .layer(from_fn(own_name_only))
         .with_state(Admin { operations, probe })
 }
@@ -105,18 +110,39 @@ fn states() -> String {
 }
 
 async fn show<O: Operations, P: Probe>(State(admin): State<Admin<O, P>>, Path(id): Path<String>) -> Response {
-    let id: Id = match id.parse() {
+    let id = match named(&id) {
         Ok(id) => id,
-        Err(error) => return problem(&Problem::BadRequest.answer(&format!("`{id}` is {error}"))),
+        Err(refusal) => return problem(&refusal),
     };
     match admin.operations.get(id).await {
         Ok(Some(view)) => Json(view.to_json()).into_response(),
-        Ok(None) => {
-            let detail = "no such transaction is known here; that does not mean that it was rolled back";
-            problem(&Problem::UnknownTransaction.answer_for(Some(id), None, detail))
-        }
+        Ok(None) => unknown(id),
         Err(Unavailable) => unavailable(),
     }
+}
+
+async fn retry<O: Operations, P: Probe>(
+    State(admin): State<Admin<O, P>>,
+    Path(id): Path<String>,
+) -> Response {
+    let id = match named(&id) {
+        Ok(id) => id,
+        Err(refusal) => return problem(&refusal),
+    };
+    match admin.operations.retry(id).await {
+        Ok(Some(retried)) => Json(retried.to_json()).into_response(),
+        Ok(None) => unknown(id),
+        Err(Unavailable) => unavailable(),
+    }
+}
+
+fn named(id: &str) -> Result<Id, ClientAnswer> {
+    id.parse().map_err(|error| Problem::BadRequest.answer(&format!("`{id}` is {error}")))
+}
+
+fn unknown(id: Id) -> Response {
+    let detail = "no such transaction is known here; that does not mean that it was rolled back";
+    problem(&Problem::UnknownTransaction.answer_for(Some(id), None, detail))
 }
 
 fn unavailable() -> Response {
@@ -131,11 +157,22 @@ fn problem(answer: &ClientAnswer) -> Response {
 
 /// Refuses whoever came by a name that somebody else may have pointed at this machine.
 async fn own_name_only(request: Request, next: Next) -> Response {
-    if is_own_name(request.headers()) {
-        return next.run(request).await;
+    if !is_own_name(request.headers()) {
+        let detail = "call the admin listener by its address or as localhost";
+        return problem(&ClientAnswer { status: 421, ..Problem::BadRequest.answer(detail) });
     }
-    let detail = "call the admin listener by its address or as localhost";
-    problem(&ClientAnswer { status: 421, ..Problem::BadRequest.answer(detail) })
+    if is_foreign(request.headers()) {
+        let detail = "the admin listener hears no page of another origin";
+        return problem(&ClientAnswer { status: 403, ..Problem::BadRequest.answer(detail) });
+    }
+    next.run(request).await
+}
+
+/// Whether a browser says that a page from elsewhere sends it.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://")) != Some(host)
 }
 
 fn is_own_name(headers: &HeaderMap) -> bool {

@@ -6,7 +6,7 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower_service::Service;
-use unanimo_contract::{Filter, Id, Mode, Operations, Page, State, Unavailable, View};
+use unanimo_contract::{Filter, Id, Mode, Operations, Page, Retried, State, Unavailable, View};
 use unanimo_control::{Probe, router};
 
 const KNOWN: Id = Id::from_bits(7);
@@ -31,6 +31,11 @@ impl Operations for Fixed {
         Ok((id == KNOWN).then(view))
     }
 
+    async fn retry(&self, id: Id) -> Result<Option<Retried>, Unavailable> {
+        let (state, called) = (State::Committing, vec!["debit".to_owned()]);
+        Ok((id == KNOWN).then_some(Retried { id, state, called, under_way: vec!["credit".to_owned()] }))
+    }
+
     async fn list(&self, filter: Filter) -> Result<Page, Unavailable> {
         match filter.limit {
             999 => Err(Unavailable),
@@ -47,6 +52,7 @@ fn view() -> View {
         state: State::Committing,
         verdict: Some(unanimo_contract::Verdict::Commit),
         cause: None,
+        branch: None,
         stuck: false,
         heuristic: false,
         keyed: true,
@@ -57,9 +63,18 @@ fn view() -> View {
 }
 
 async fn ask(ready: Result<(), &'static str>, host: &str, path: &str) -> (StatusCode, String) {
+    send(ready, Request::get(path).header("host", host).body(Body::empty()).unwrap()).await
+}
+
+async fn post(path: &str, origin: Option<&str>) -> (StatusCode, String) {
+    let request = Request::post(path).header("host", "127.0.0.1:8081");
+    let request = origin.into_iter().fold(request, |request, origin| request.header("origin", origin));
+    send(Ok(()), request.body(Body::empty()).unwrap()).await
+}
+
+async fn send(ready: Result<(), &'static str>, request: Request<Body>) -> (StatusCode, String) {
     let fixed = Fixed { ready };
     let mut router = router(fixed.clone(), fixed);
-    let request = Request::get(path).header("host", host).body(Body::empty()).unwrap();
     let response = router.call(request).await.unwrap();
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -110,4 +125,22 @@ async fn lists_have_pages_and_say_what_they_do_not_understand() {
         ask(Ok(()), "localhost", "/v1/transactions?limit=999").await.0,
         StatusCode::SERVICE_UNAVAILABLE
     );
+}
+
+#[tokio::test]
+async fn a_retry_says_what_it_did_and_no_foreign_page_can_ask_for_one() {
+    let path = format!("/v1/transactions/{KNOWN}/retry");
+    let (status, body) = post(&path, None).await;
+    let expected = serde_json::json!({
+        "id": KNOWN.to_string(), "state": "committing", "called": ["debit"], "under_way": ["credit"],
+    });
+    assert_eq!((status, serde_json::from_str::<Value>(&body).unwrap()), (StatusCode::OK, expected));
+    assert_eq!(post(&path, Some("http://127.0.0.1:8081")).await.0, StatusCode::OK);
+    for origin in ["http://evil.example", "http://127.0.0.1:9999", "null", "https://127.0.0.1:8081"] {
+        assert_eq!(post(&path, Some(origin)).await.0, StatusCode::FORBIDDEN, "{origin}");
+    }
+    let unknown = format!("/v1/transactions/{}/retry", Id::from_bits(9));
+    assert_eq!(post(&unknown, None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(post("/v1/transactions/x/retry", None).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(ask(Ok(()), "localhost", &path).await.0, StatusCode::METHOD_NOT_ALLOWED);
 }

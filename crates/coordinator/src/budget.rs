@@ -56,6 +56,13 @@ impl Budgets {
         false
     }
 
+    /// The branch waits no more.
+    pub(crate) fn withdraw(&mut self, service: &Arc<str>, waiting: (Id, BranchIndex)) {
+        if let Some(budget) = self.services.get_mut(service) {
+            budget.waiting.retain(|other| *other != waiting);
+        }
+    }
+
     /// Takes the next branch for which there is a token now, token and all.
     pub(crate) fn next_ready(&mut self, now: Time, retry: &Retry) -> Option<(Arc<str>, Id, BranchIndex)> {
         self.services.iter_mut().find_map(|(service, budget)| {

@@ -22,6 +22,7 @@ mod plans;
 mod render;
 mod replay;
 mod reply;
+mod retry;
 mod scope;
 mod span;
 mod tally;

@@ -54,6 +54,8 @@ pub(crate) struct BranchSide {
     pub(crate) conflicts: u32,
     /// Calls of the present operation that left since the start of this process.
     pub(crate) sent: u32,
+    /// How many attempts no longer lengthen the pauses, since an operator has looked.
+    pub(crate) eased: u32,
     /// Before this the next attempt does not leave.
     pub(crate) retry_at: Time,
     /// Whether a token of the service's retry budget was taken for the next attempt.
@@ -181,6 +183,7 @@ impl Open {
             side.vote = None;
             side.conflicts = 0;
             side.sent = 0;
+            side.eased = 0;
             side.retry_at = now.time;
         }
     }

@@ -103,8 +103,9 @@ impl Owner {
         let retry = self.config.retry;
         let Some(open) = self.open.get_mut(&id).filter(|open| open.awaits(call)) else { return };
         let service = open.ready.branches[branch.at()].service.clone();
-        let pause = retry.pause_limit(attempt.saturating_add(1)).mul_f64(self.rng.f64());
         let side = &mut open.branches[branch.at()];
+        let counted = attempt.saturating_sub(side.eased).saturating_add(1);
+        let pause = retry.pause_limit(counted).mul_f64(self.rng.f64());
         if side.sent > 1 && matches!(reading.outcome, Outcome::Done | Outcome::ReadOnly) {
             self.budgets.give_back(&service, now.time, &retry);
         }

@@ -3,11 +3,12 @@
 use crate::finished::Finished;
 use crate::open::Open;
 use crate::owner::Owner;
+use crate::plans::Ready;
 use crate::tally::{Tally, count, end_word};
 use std::ops::Bound;
 use unanimo_contract::operations::BranchView;
 use unanimo_contract::{Filter, Id, Page, State, Status, Token, Verdict, View};
-use unanimo_protocol::Progress;
+use unanimo_protocol::{Cause, Progress};
 
 impl Owner {
     /// What the holder of the token may know.
@@ -77,7 +78,7 @@ fn view_of_open(open: &Open) -> View {
             name: ready.name.to_string(),
             service: ready.service.to_string(),
             progress: open.core.progress(branch).map_or("", progress_word),
-            attempts: side.sent,
+            attempts: Some(side.sent),
             last_answer: side.last_answer.clone(),
         }
     });
@@ -91,6 +92,7 @@ fn view_of_open(open: &Open) -> View {
             .verdict()
             .map(|_| end_word(open.core.cause()).to_owned())
             .filter(|_| open.core.cause().is_some()),
+        branch: at_fault(&open.ready, open.core.cause()),
         stuck: open.stuck,
         heuristic: open.core.heuristic().is_some(),
         keyed: open.key.is_some(),
@@ -101,6 +103,13 @@ fn view_of_open(open: &Open) -> View {
 }
 
 fn view_of_finished(id: Id, finished: &Finished) -> View {
+    let branches = finished.ready.branches.iter().map(|ready| BranchView {
+        name: ready.name.to_string(),
+        service: ready.service.to_string(),
+        progress: "ended",
+        attempts: None,
+        last_answer: None,
+    });
     View {
         id,
         route: finished.ready.plan.route.clone(),
@@ -108,12 +117,21 @@ fn view_of_finished(id: Id, finished: &Finished) -> View {
         state: finished.state(),
         verdict: Some(finished.verdict),
         cause: (finished.verdict == Verdict::Rollback).then(|| end_word(finished.cause).to_owned()),
+        branch: at_fault(&finished.ready, finished.cause),
         stuck: false,
         heuristic: false,
         keyed: finished.key.is_some(),
         began_unix_ms: finished.began_unix_ms,
-        branches: Vec::new(),
+        branches: branches.collect(),
         answer: Some(finished.client_answer(id)),
+    }
+}
+
+/// The branch that refused, where that is why.
+fn at_fault(ready: &Ready, cause: Option<Cause>) -> Option<String> {
+    match cause? {
+        Cause::Refused(branch) => Some(ready.branches[branch.at()].name.to_string()),
+        Cause::Deadline | Cause::Interrupted => None,
     }
 }
 

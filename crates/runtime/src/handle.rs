@@ -2,7 +2,7 @@
 
 use crate::mailbox::{Mail, Slot, ask};
 use crate::signal::News;
-use unanimo_contract::{Filter, Id, Operations, Page, Unavailable, View};
+use unanimo_contract::{Filter, Id, Operations, Page, Retried, Unavailable, View};
 use unanimo_coordinator::Tally;
 use unanimo_journal::{Journal, Poison};
 
@@ -60,6 +60,14 @@ impl Operations for Handle {
         }
         let slot = &self.slots[id.shard().worker(self.slots.len())];
         ask(slot, |reply| Mail::View(id, reply)).await.ok_or(Unavailable)
+    }
+
+    async fn retry(&self, id: Id) -> Result<Option<Retried>, Unavailable> {
+        if id.node() != self.journal.node() {
+            return Ok(None);
+        }
+        let slot = &self.slots[id.shard().worker(self.slots.len())];
+        ask(slot, |reply| Mail::Retry(id, reply)).await.ok_or(Unavailable)
     }
 
     async fn list(&self, filter: Filter) -> Result<Page, Unavailable> {

@@ -1,7 +1,7 @@
 //! What workers and the admin listener ask of a shard's owner on another thread. Every mailbox has a bound.
 
 use tokio::sync::{mpsc, oneshot};
-use unanimo_contract::{Filter, Id, Page, Reply, Severed, Status, Submission, Token, View};
+use unanimo_contract::{Filter, Id, Page, Reply, Retried, Severed, Status, Submission, Token, View};
 use unanimo_coordinator::Tally;
 
 /// How many messages may wait for a worker. Beyond that a submission is turned away as overload.
@@ -15,6 +15,8 @@ pub(crate) enum Mail {
     Status(Id, Token, oneshot::Sender<Option<Status>>),
     /// One transaction.
     View(Id, oneshot::Sender<Option<View>>),
+    /// What a transaction owes is to be called now.
+    Retry(Id, oneshot::Sender<Option<Retried>>),
     /// A page of this worker's transactions.
     List(Filter, oneshot::Sender<Page>),
     /// The counts.

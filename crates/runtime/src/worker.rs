@@ -241,6 +241,7 @@ impl<P: Participant> Worker<P> {
                 drop(reply.send(self.inner.state.borrow().owner.status(id, token)))
             }
             Mail::View(id, reply) => drop(reply.send(self.inner.state.borrow().owner.view(id))),
+            Mail::Retry(id, reply) => drop(reply.send(self.enter(|state, now| state.owner.retry(now, id)))),
             Mail::List(filter, reply) => drop(reply.send(self.inner.state.borrow().owner.list(&filter))),
             Mail::Tally(reply) => drop(reply.send(self.inner.state.borrow().owner.tally())),
             Mail::Leave => self.enter(|state, now| state.owner.leave(now)),

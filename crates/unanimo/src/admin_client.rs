@@ -1,7 +1,7 @@
 //! Asks a running gateway's admin listener.
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use std::fmt;
@@ -24,11 +24,11 @@ impl fmt::Display for Error {
     }
 }
 
-/// Gets a page of the admin listener at this address.
-pub fn get(admin: &str, path: &str) -> Result<(StatusCode, Bytes), Error> {
+/// Asks for a page of the admin listener at this address.
+pub fn ask(admin: &str, method: Method, path: &str) -> Result<(StatusCode, Bytes), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error(format!("no runtime can be made: {error}")))?;
-    let asked = runtime.block_on(async { tokio::time::timeout(PATIENCE, ask(admin, path)).await });
+    let asked = runtime.block_on(async { tokio::time::timeout(PATIENCE, send(admin, method, path)).await });
     let seconds = PATIENCE.as_secs();
     match asked {
         Ok(Ok(answer)) => Ok(answer),
@@ -39,12 +39,17 @@ pub fn get(admin: &str, path: &str) -> Result<(StatusCode, Bytes), Error> {
     }
 }
 
-async fn ask(admin: &str, path: &str) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error>> {
+async fn send(
+    admin: &str,
+    method: Method,
+    path: &str,
+) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error>> {
     let stream = TcpStream::connect(admin).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // The connection ends with the runtime; what goes wrong on it the request hears.
     drop(tokio::spawn(connection));
-    let request = Request::get(path).header(header::HOST, admin).body(Empty::<Bytes>::new())?;
+    let request =
+        Request::builder().method(method).uri(path).header(header::HOST, admin).body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_LIMIT)

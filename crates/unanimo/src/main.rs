@@ -1,12 +1,14 @@
 //! The gateway that makes a request over several services all-or-nothing.
 
 mod admin_client;
+mod clock;
 mod commands;
 mod config;
 mod demo;
 mod failure;
 mod log;
 mod serve;
+mod table;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ mod ends;
 mod fixtures;
 mod keys;
 mod replay;
+mod retried;
 mod retries;
 mod shell;
 mod views;

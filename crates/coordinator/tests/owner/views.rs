@@ -115,16 +115,22 @@ fn a_view_shows_each_branch_and_what_it_last_said() {
     assert_eq!(
         branches,
         [
-            ("a", "bank-a", "ready", 1, Some("prepare: done (200)")),
-            ("b", "bank-b", "asked", 1, Some("prepare: no answer")),
-            ("c", "bank-c", "asked", 1, None),
+            ("a", "bank-a", "ready", Some(1), Some("prepare: done (200)")),
+            ("b", "bank-b", "asked", Some(1), Some("prepare: no answer")),
+            ("c", "bank-c", "asked", Some(1), None),
         ]
     );
     assert_eq!((view.cause, view.answer), (None, None));
     shell.answer(2, refused());
     shell.sync();
     let view = shell.owner.view(shell.id()).unwrap();
-    assert_eq!((view.state, view.cause.as_deref()), (State::Undoing, Some("refused")));
+    let why = (view.cause.as_deref(), view.branch.as_deref());
+    assert_eq!((view.state, why), (State::Undoing, (Some("refused"), Some("c"))));
+    shell.answer_all(&done());
+    let view = shell.owner.view(shell.id()).unwrap();
+    let branches: Vec<_> = view.branches.iter().map(|b| (b.name.as_str(), b.progress, b.attempts)).collect();
+    assert_eq!((view.state, view.branch.as_deref()), (State::RolledBack, Some("c")));
+    assert_eq!(branches, [("a", "ended", None), ("b", "ended", None), ("c", "ended", None)]);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Two participants that do as the request says, and a plain service: for what no honest service does.
 //!
 //! The request's `left` and `right` say what each of them does when it is asked to prepare: `yes`, `no`, `wait` for the
-//! door and then yes, or `large` for an answer that is too large to be kept.
+//! door and then yes, `large` for an answer that is too large to be kept, or `away` for a yes, after which it puts off
+//! every commit for half a minute until the door is open.
 
 use super::gateway::{Choices, Gateway};
 use super::http::{self, Answer, Lost, Request};
@@ -106,6 +107,9 @@ fn answer(name: &str, door: &Door, call: &Call) -> Said {
         Some("commit") if asks("slow-commit") => {
             door.pass();
             Said::json(200, "{}")
+        }
+        Some("commit") if asks("away") && !door.is_open() => {
+            Said { headers: "Retry-After: 30\r\n", ..Said::json(503, "{}") }
         }
         Some("prepare") if asks("no") => Said {
             content_type: "application/problem+json",

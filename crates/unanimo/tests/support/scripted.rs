@@ -26,12 +26,14 @@ impl Call {
 pub struct Said {
     pub status: u16,
     pub content_type: &'static str,
+    /// Further headers, each with its line's end.
+    pub headers: &'static str,
     pub body: String,
 }
 
 impl Said {
     pub fn json(status: u16, body: &str) -> Said {
-        Said { status, content_type: "application/json", body: body.to_owned() }
+        Said { status, content_type: "application/json", headers: "", body: body.to_owned() }
     }
 }
 
@@ -101,9 +103,10 @@ fn converse(stream: TcpStream, script: &dyn Fn(&Call) -> Said, calls: &Mutex<Vec
         calls.lock().unwrap().push(call.clone());
         let said = script(&call);
         let answer = format!(
-            "HTTP/1.1 {} Said\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n{}",
+            "HTTP/1.1 {} Said\r\nContent-Type: {}\r\n{}Content-Length: {}\r\n\r\n{}",
             said.status,
             said.content_type,
+            said.headers,
             said.body.len(),
             said.body
         );
@@ -118,6 +121,10 @@ pub struct Door(Arc<AtomicBool>);
 impl Door {
     pub fn open(&self) {
         self.0.store(true, SeqCst);
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.0.load(SeqCst)
     }
 
     pub fn pass(&self) {
