@@ -11,7 +11,7 @@ use unanimo_contract::Plan;
 pub struct Config {
     /// Where requests come in.
     pub listeners: Vec<ListenerConfig>,
-    /// What is done with them; order does not matter, the most specific match wins.
+    /// What is done with them. The most specific match wins; where two are as specific, the one that is listed first.
     pub routes: Vec<RouteConfig>,
     /// The bounds of every input.
     pub limits: Limits,
@@ -46,6 +46,24 @@ pub struct Match {
     pub path: PathMatch,
     /// The methods; any where empty.
     pub methods: Vec<Method>,
+    /// What headers must say, each name once. Of several lines one that fits is enough.
+    pub headers: Vec<(HeaderName, ValueMatch)>,
+    /// What parameters of the query must say, percent-decoded, each name once. Of several values one that fits is
+    /// enough.
+    pub query: Vec<(String, ValueMatch)>,
+}
+
+/// How a value is compared, byte by byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueMatch {
+    /// It is this.
+    Exact(String),
+    /// It begins so.
+    Prefix(String),
+    /// There is one.
+    Present,
+    /// There is none.
+    Absent,
 }
 
 /// How a path is compared, after normalisation.

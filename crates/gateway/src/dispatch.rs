@@ -7,7 +7,7 @@ use crate::path::Path;
 use crate::proxy::{self, Plain};
 use crate::pulse::Answering;
 use crate::status::Own;
-use crate::table::Found;
+use crate::table::{Found, Sought};
 use crate::transaction::{self, Transactional};
 use crate::{authority, hygiene};
 use http::header::{HeaderValue, TRANSFER_ENCODING};
@@ -121,7 +121,14 @@ async fn route<T: Transactions>(
         measure.own_path();
         return Ok(answer::own(own.answer(&head.method, &client.worker.transactions).await));
     }
-    let route = match client.worker.table.find(name.as_deref(), path.matched(), &head.method) {
+    let sought = Sought {
+        host: name.as_deref(),
+        path: path.matched(),
+        method: &head.method,
+        headers: &head.headers,
+        query: uri.query(),
+    };
+    let route = match client.worker.table.find(sought) {
         Found::Route(route) => route,
         Found::OtherMethods(allowed) => {
             let answer = Problem::MethodNotAllowed.answer(&format!("this path takes {allowed}"));

@@ -69,7 +69,7 @@ pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
 }
 
 /// What only we say to services. Many programs cannot tell `-` from `_` in a name, so neither do we.
-fn is_ours(name: &HeaderName) -> bool {
+pub(crate) fn is_ours(name: &HeaderName) -> bool {
     const PREFIXES: [&str; 2] = [headers::PREFIX, "x-forwarded-"];
     const NAMES: [&str; 2] = ["x-real-ip", "proxy"];
     let name_is = |ours: &str| name.as_str().len() == ours.len() && starts_like(name.as_str(), ours);

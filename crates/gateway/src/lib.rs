@@ -31,6 +31,7 @@ mod upload;
 
 pub use config::{
     Action, Config, Limits, ListenerConfig, Match, PathMatch, ProxyConfig, RouteConfig, TransactionConfig,
+    ValueMatch,
 };
 pub use listener::bind;
 pub use metrics::Metrics;

@@ -2,6 +2,7 @@
 
 use crate::path::{Path, unescape};
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName};
+use std::borrow::Cow;
 use std::string::FromUtf8Error;
 
 /// A request's headers as expressions see them, once they are clean.
@@ -50,15 +51,25 @@ pub(crate) fn parameters(path: &Path<'_>, places: &[(Box<str>, usize)]) -> Vec<(
 
 /// Names and values of a query, percent-decoded; a plus stands for a space, as forms write it.
 pub(crate) fn query(query: Option<&str>) -> Result<Vec<(String, String)>, FromUtf8Error> {
-    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-    let pairs = pairs.map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Ok((decoded(name)?, decoded(value)?))
-    });
-    pairs.collect()
+    let text = |bytes: Cow<'_, [u8]>| String::from_utf8(bytes.into_owned());
+    pairs(query).map(|(name, value)| Ok((text(decoded(name))?, text(decoded(value))?))).collect()
 }
 
-fn decoded(text: &str) -> Result<String, FromUtf8Error> {
+/// The values of one parameter of a query, decoded.
+pub(crate) fn values<'q>(query: Option<&'q str>, name: &str) -> impl Iterator<Item = Cow<'q, [u8]>> {
+    let named = pairs(query).filter(move |(known, _)| *decoded(known) == *name.as_bytes());
+    named.map(|(_, value)| decoded(value))
+}
+
+fn pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+fn decoded(text: &str) -> Cow<'_, [u8]> {
+    if !text.contains(['%', '+']) {
+        return Cow::Borrowed(text.as_bytes());
+    }
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -73,7 +84,7 @@ fn decoded(text: &str) -> Result<String, FromUtf8Error> {
             (other, None) => out.push(other),
         }
     }
-    String::from_utf8(out)
+    Cow::Owned(out)
 }
 
 #[cfg(test)]
@@ -94,6 +105,9 @@ mod tests {
             [("a", "1"), ("b", "x y&"), ("c", ""), ("a", "ä"), ("", "e"), ("%", "100%"), ("f", "%4")];
         assert_eq!(read, pairs(&expected));
         assert!(query(Some("a=%ff")).is_err());
+        let values = |name| values(Some("a=1&%61=x+y&b&c=%ff"), name).collect::<Vec<_>>();
+        assert_eq!(values("a"), [&b"1"[..], b"x y"]);
+        assert_eq!((values("b"), values("c"), values("d")), (vec![b"".into()], vec![b"\xff".into()], vec![]));
     }
 
     #[test]

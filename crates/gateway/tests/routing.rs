@@ -5,7 +5,7 @@ mod common;
 
 use common::service::Service;
 use common::{Setup, plain};
-use unanimo_gateway::{Action, PathMatch};
+use unanimo_gateway::{Action, PathMatch, ValueMatch};
 
 #[test]
 fn a_whole_target_says_the_host() {
@@ -59,4 +59,38 @@ fn the_route_is_chosen_by_host_path_and_method() {
     assert_eq!(gateway.ask("GET /x HTTP/1.1\r\nhost: b.example\r\n\r\n").problem(), "no-route");
     assert_eq!(gateway.ask("GET /x HTTP/1.0\r\n\r\n").problem(), "no-route");
     assert_eq!(gateway.metric("gateway_requests_total{route=\"(none)\",status=\"4xx\"}"), 3.0);
+}
+
+#[test]
+fn the_route_is_chosen_by_headers_and_query_too() {
+    let (service, other) = (Service::ok(), Service::ok());
+    let mut setup = Setup::forwarding(service.address);
+    setup.service.endpoints.push(other.address.to_string());
+    for (name, header, query) in
+        [("gold", Some("gold"), None), ("beta", None, Some("a b")), ("both", Some("gold"), Some("a b"))]
+    {
+        let mut route = plain(name, PathMatch::Prefix("/".into()));
+        let exact = |text: &str| ValueMatch::Exact(text.to_owned());
+        route
+            .matching
+            .headers
+            .extend(header.map(|text| (http::HeaderName::from_static("x-tenant"), exact(text))));
+        route.matching.query.extend(query.map(|text| ("beta".to_owned(), exact(text))));
+        setup.routes.push(route);
+    }
+    let gateway = setup.start();
+    // A worker that has served is one that counts.
+    assert_eq!(gateway.ask("GET / HTTP/1.1\r\nhost: h\r\n\r\n").status(), 200);
+    for (target, line, route) in [
+        ("/", "", "all"),
+        ("/?beta=a", "x-tenant: silver\r\n", "all"),
+        ("/", "x-tenant: silver\r\nX-Tenant: gold\r\n", "gold"),
+        ("/x?q&b%65ta=a+b", "", "beta"),
+        ("/?beta=a%20b", "x-tenant: gold\r\n", "both"),
+    ] {
+        let metric = format!("gateway_requests_total{{route=\"{route}\",status=\"2xx\"}}");
+        let before = gateway.metric(&metric);
+        assert_eq!(gateway.ask(&format!("GET {target} HTTP/1.1\r\nhost: h\r\n{line}\r\n")).status(), 200);
+        assert_eq!(gateway.metric(&metric), before + 1.0, "{target} {line}");
+    }
 }

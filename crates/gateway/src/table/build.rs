@@ -1,8 +1,10 @@
 //! From the configuration to a table, with all that is wrong said at once.
 
 use super::Table;
+use super::condition::Conditions;
 use super::hosts::{HostPattern, Hosts};
 use super::pattern::Pattern;
+use super::tree::Rival;
 use crate::dispatch::{Route, Work};
 use crate::path::Path;
 use crate::proxy::{Plain, Rewrite};
@@ -52,6 +54,7 @@ impl Table {
     fn add(&mut self, config: &RouteConfig, services: &Services) -> Result<(), String> {
         let host = HostPattern::parse(config.matching.host.as_deref())?;
         let pattern = Pattern::parse(&config.matching.path)?;
+        let conditions = Conditions::parse(&config.matching)?;
         if let Some(own) = OWN_SEGMENTS.iter().find(|own| pattern.is_below(own)) {
             return Err(format!("the paths below `/{own}/` are the gateway's own; choose another one"));
         }
@@ -64,11 +67,17 @@ impl Table {
             }
         };
         let number = self.routes.len();
-        self.hosts.tree_mut(host).insert(&pattern, &config.matching.methods, number).map_err(|rival| {
-            let rival = self.routes.get(rival).map_or("another", |rival| rival.name.as_ref());
-            format!(
-                "route `{rival}` takes the same requests; change the host, path or methods of one of them"
-            )
+        let tree = self.hosts.tree_mut(host);
+        let name = |route: usize| self.routes.get(route).map_or("another", |route| route.name.as_ref());
+        tree.insert(&pattern, &config.matching.methods, conditions, number).map_err(|rival| match rival {
+            Rival::Same(route) => format!(
+                "route `{}` takes the same requests; change the host, path, methods, headers or query of one of them",
+                name(route)
+            ),
+            Rival::Wider(route) => format!(
+                "route `{}` takes every request that this one would, since it is listed first; list this one before it",
+                name(route)
+            ),
         })?;
         let parameters = pattern.parameters().map(|(name, at)| (name.into(), at)).collect();
         self.routes.push(Route { number, name: config.name.as_str().into(), parameters, work });

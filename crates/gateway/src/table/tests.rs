@@ -1,8 +1,9 @@
-//! The table by cases, and against a matcher that tries every route.
+//! The table by cases; `agreement.rs` holds it against a matcher that tries every route.
+
+mod agreement;
 
 use super::*;
-use crate::{Action, Config, Limits, Match, PathMatch, ProxyConfig, RouteConfig};
-use proptest::prelude::*;
+use crate::{Action, Config, Limits, Match, PathMatch, ProxyConfig, RouteConfig, ValueMatch};
 use std::time::Duration;
 use unanimo_upstream::{ServiceConfig, Services};
 
@@ -11,8 +12,26 @@ fn services() -> Services {
     Services::new(unanimo_upstream::Config { services: [("s".to_owned(), service)].into() }).unwrap()
 }
 
-/// `[METHOD[,METHOD]] [host]/path[…]`; a path that ends with `…` is a prefix.
+/// `[METHOD[,METHOD]] [host]/path[…][ condition]…`; a path that ends with `…` is a prefix. A condition is `h:NAME` of a
+/// header or `q:NAME` of the query, and then `=value`, `^prefix`, `+` or `-`.
 fn route(name: &str, text: &str) -> RouteConfig {
+    let (text, conditions) =
+        text.split_at(text.find(" h:").into_iter().chain(text.find(" q:")).min().unwrap_or(text.len()));
+    let (mut headers, mut query) = (vec![], vec![]);
+    for condition in conditions.split_whitespace() {
+        let (name, wanted) = condition[2..].split_at(condition[2..].find(['=', '^', '+', '-']).unwrap());
+        let wanted = match (&wanted[..1], wanted[1..].to_owned()) {
+            ("=", text) => ValueMatch::Exact(text),
+            ("^", text) => ValueMatch::Prefix(text),
+            ("+", _) => ValueMatch::Present,
+            _ => ValueMatch::Absent,
+        };
+        match &condition[..2] {
+            "h:" => headers.push((name.parse().unwrap(), wanted)),
+            _ => query.push((name.to_owned(), wanted)),
+        }
+    }
+
     let (methods, target) = text.split_once(' ').unwrap_or(("", text));
     let (host, path) = target.split_at(target.find('/').unwrap());
     RouteConfig {
@@ -28,6 +47,8 @@ fn route(name: &str, text: &str) -> RouteConfig {
                 .filter(|name| !name.is_empty())
                 .map(|name| name.parse().unwrap())
                 .collect(),
+            headers,
+            query,
         },
         action: Action::Proxy(ProxyConfig {
             service: "s".to_owned(),
@@ -46,11 +67,18 @@ fn table(routes: &[&str]) -> Result<Table, Vec<Invalid>> {
     Table::build(&config(routes.iter().map(|text| route(text, text))), &services())
 }
 
-/// `METHOD [host]/path`
+/// `METHOD [host]/path[?query][ NAME=value]…`, the latter for headers.
 fn find<'t>(table: &'t Table, text: &str) -> Result<&'t str, String> {
     let (method, target) = text.split_once(' ').unwrap();
+    let (target, lines) = target.split_once(' ').unwrap_or((target, ""));
+    let (target, query) =
+        target.split_once('?').map_or((target, None), |(target, query)| (target, Some(query)));
     let (host, path) = target.split_at(target.find('/').unwrap());
-    match table.find(Some(host).filter(|host| !host.is_empty()), path, &method.parse().unwrap()) {
+    let lines = lines.split_whitespace().map(|line| line.split_once('=').unwrap());
+    let headers: HeaderMap =
+        lines.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+    let host = Some(host).filter(|host| !host.is_empty());
+    match table.find(Sought { host, path, method: &method.parse().unwrap(), headers: &headers, query }) {
         Found::Route(route) => Ok(&route.name),
         Found::OtherMethods(allowed) => Err(allowed),
         Found::Nothing => Err(String::new()),
@@ -118,6 +146,94 @@ fn what_no_route_takes_is_told_apart() {
 }
 
 #[test]
+fn among_routes_of_one_path_the_one_that_asks_for_most_wins() {
+    let table = table(&[
+        "/a",
+        "GET /a",
+        "/a h:x=1",
+        "/a h:x^1 q:p+",
+        "/a q:p=1 q:r=1",
+        "/a h:y+",
+        "/a h:x=2 h:y-",
+        "GET /a h:x=1",
+        "/a… h:z+",
+        "/b h:x=1",
+        "GET /b h:x=2",
+        "/b…",
+        "PUT /c h:x+",
+    ])
+    .unwrap();
+    for (request, expected) in [
+        ("PUT /a", "/a"),
+        ("GET /a", "GET /a"),
+        ("GET /a x=2", "GET /a"),
+        ("GET /a x=1", "GET /a h:x=1"),
+        ("PUT /a x=1", "/a h:x=1"),
+        ("PUT /a x=11", "/a"),
+        ("PUT /a?p x=11", "/a h:x^1 q:p+"),
+        ("PUT /a?p=1&r=1 x=1", "/a h:x^1 q:p+"),
+        ("PUT /a?r=1&p=1", "/a q:p=1 q:r=1"),
+        ("PUT /a?r=1&p=2", "/a"),
+        ("PUT /a?p=2&r=1&p=1", "/a q:p=1 q:r=1"),
+        ("PUT /a?%70=%31&r=1", "/a q:p=1 q:r=1"),
+        // Both ask for one header: the first that is listed wins.
+        ("PUT /a x=1 y=1", "/a h:x=1"),
+        ("PUT /a x=2", "/a h:x=2 h:y-"),
+        ("PUT /a x=2 y=1", "/a h:y+"),
+        ("PUT /a z=1", "/a"),
+        ("PUT /a/b z=1", "/a… h:z+"),
+        ("PUT /b x=1", "/b h:x=1"),
+        ("PUT /b x=2", "/b…"),
+        ("GET /b x=2", "GET /b h:x=2"),
+    ] {
+        assert_eq!(find(&table, request), Ok(expected), "{request}");
+    }
+    assert_eq!(find(&table, "GET /a/b"), Err(String::new()));
+    assert_eq!(find(&table, "GET /c x=1"), Err("PUT".into()));
+    assert_eq!(find(&table, "GET /c"), Err(String::new()), "no method would help");
+}
+
+#[test]
+fn a_route_that_no_request_would_reach_is_refused() {
+    let refused = |routes: &[&str]| match table(routes) {
+        Ok(_) => String::new(),
+        Err(wrong) => wrong.iter().map(|invalid| invalid.message.split("; ").next().unwrap()).collect(),
+    };
+    for (first, second) in [
+        ("PUT /a h:x=1", "GET,PUT /a h:x=1"),
+        ("/a h:x=1 h:y+", "/a h:y+ h:x=1"),
+        ("GET,PUT /a q:p=1", "PUT,POST /a q:p=1"),
+    ] {
+        assert_eq!(refused(&[first, second]), format!("route `{first}` takes the same requests"));
+    }
+    for (first, second) in [
+        ("/a h:x+", "/a h:x=1"),
+        ("/a h:x^1", "/a h:x=12"),
+        ("/a h:x^1 q:p+", "/a h:x^12 q:p=1"),
+        ("PUT /a h:x+", "GET,PUT /a h:x=1"),
+    ] {
+        let reason = "takes every request that this one would, since it is listed first";
+        assert_eq!(refused(&[first, second]), format!("route `{first}` {reason}"));
+        assert_eq!(refused(&[second, first]), "", "{second} before {first}");
+    }
+    for (first, second) in [
+        ("/a", "/a h:x=1"),
+        ("/a h:x=1", "/a h:x=2"),
+        ("/a h:x+", "/a h:x-"),
+        ("/a h:x=1", "/a q:x=1"),
+        ("/a h:x+", "GET /a h:x=1"),
+        ("GET /a h:x+", "/a h:x=1"),
+        ("/a h:x+", "/a… h:x+"),
+    ] {
+        assert_eq!(refused(&[first, second]), "");
+        assert_eq!(refused(&[second, first]), "");
+    }
+    let route = route("r", "/a h:x_forwarded_for=10.0.0.1");
+    let wrong = Table::build(&config([route]), &services()).unwrap_err();
+    assert!(wrong[0].message.contains("header `x_forwarded_for`"), "{}", wrong[0]);
+}
+
+#[test]
 fn an_empty_table_takes_nothing() {
     assert_eq!(find(&table(&[]).unwrap(), "GET /"), Err(String::new()));
 }
@@ -127,7 +243,7 @@ fn everything_wrong_is_said_at_once() {
     let said = |routes: &[&str]| -> Vec<String> {
         table(routes).map(|_| vec![]).unwrap_or_else(|wrong| wrong.iter().map(ToString::to_string).collect())
     };
-    let clash = "takes the same requests; change the host, path or methods of one of them";
+    let clash = "takes the same requests; change the host, path, methods, headers or query of one of them";
     assert_eq!(
         said(&["/a/{x}", "/a/{y}", "GET,PUT /b", "PUT,POST /b", "/c…", "/c/…"]),
         [
@@ -160,113 +276,4 @@ fn everything_wrong_is_said_at_once() {
     }
     let wrong = Table::build(&twice, &services()).unwrap_err();
     assert_eq!(wrong[0].to_string(), "route `r`: `rewrite_prefix` needs a path that is a prefix");
-}
-
-/// How specific a match is; larger is more.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    host: (u8, usize),
-    /// Each segment, and the path's end.
-    path: Vec<u8>,
-    method: bool,
-}
-
-const LITERAL: u8 = 3;
-const PARAMETER: u8 = 2;
-const EXACT_END: u8 = 1;
-const PREFIX_END: u8 = 0;
-
-/// Says by the text of the rule alone how well a route fits a request; `None` if host or path do not.
-fn rank(route: &RouteConfig, host: &str, path: &str, method: &Method) -> Option<Rank> {
-    let by_host = match route.matching.host.as_deref() {
-        None => (0, 0),
-        Some(wildcard) if wildcard.starts_with('*') => {
-            host.ends_with(&wildcard[1..]).then_some((1, wildcard.len()))?
-        }
-        Some(name) => (name == host).then_some((2, 0))?,
-    };
-    let (pattern, is_prefix) = match &route.matching.path {
-        PathMatch::Exact(path) => (path.as_str(), false),
-        PathMatch::Prefix(path) => (path.trim_end_matches('/'), true),
-    };
-    let wanted: Vec<_> = pattern.split('/').skip(1).collect();
-    let given: Vec<_> = path.split('/').skip(1).collect();
-    if given.len() < wanted.len() || !is_prefix && given.len() > wanted.len() {
-        return None;
-    }
-    let mut by_path = Vec::new();
-    for (wanted, given) in wanted.iter().zip(&given) {
-        by_path.push(match wanted.starts_with('{') {
-            true if !given.is_empty() => PARAMETER,
-            false if wanted == given => LITERAL,
-            true | false => return None,
-        });
-    }
-    by_path.push(if is_prefix { PREFIX_END } else { EXACT_END });
-    Some(Rank { host: by_host, path: by_path, method: route.matching.methods.contains(method) })
-}
-
-fn naive<'r>(routes: &'r [RouteConfig], host: &str, path: &str, method: &Method) -> Result<&'r str, String> {
-    let fitting = || routes.iter().filter_map(|route| Some((rank(route, host, path, method)?, route)));
-    let taking = fitting().filter(|(rank, route)| rank.method || route.matching.methods.is_empty());
-    let best = taking.max_by(|(one, _), (other, _)| one.cmp(other));
-    best.map(|(_, route)| route.name.as_str()).ok_or_else(|| {
-        let methods: BTreeSet<_> =
-            fitting().flat_map(|(_, route)| &route.matching.methods).map(Method::as_str).collect();
-        Vec::from_iter(methods).join(", ")
-    })
-}
-
-fn path() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..5)
-        .prop_map(|segments| segments.iter().fold(String::new(), |path, segment| path + "/" + segment))
-}
-
-prop_compose! {
-    fn rule()(
-        methods in prop::sample::select(vec!["", "GET ", "PUT ", "GET,PUT "]),
-        host in prop::sample::select(vec!["", "", "h.org", "*.org", "*.h.org"]),
-        segments in prop::collection::vec(prop::sample::select(vec!["a", "b", "{p}"]), 0..4),
-        end in prop::sample::select(vec!["", "…", "/"]),
-    ) -> String {
-        let named = segments.iter().enumerate().map(|(at, segment)| match *segment {
-            "{p}" => format!("/{{p{at}}}"),
-            literal => format!("/{literal}"),
-        });
-        let path: String = named.collect();
-        let end = if path.is_empty() { format!("/{}", end.trim_matches('/')) } else { end.to_owned() };
-        format!("{methods}{host}{path}{end}")
-    }
-}
-
-proptest! {
-    #[test]
-    fn the_table_agrees_with_trying_every_route(
-        rules in prop::collection::vec(rule(), 0..12),
-        requests in prop::collection::vec(
-            (
-                prop::sample::select(vec!["GET", "PUT", "POST"]),
-                prop::sample::select(vec!["h.org", "x.org", "x.h.org", "org"]),
-                path(),
-                any::<bool>(),
-            ),
-            1..20,
-        ),
-    ) {
-        // Rules that clash are left out one by one; the error names them.
-        let mut routes = Vec::new();
-        for (at, rule) in rules.iter().enumerate() {
-            routes.push(route(&format!("{at} {rule}"), rule));
-            if Table::build(&config(routes.clone()), &services()).is_err() {
-                routes.pop();
-            }
-        }
-        let table = Table::build(&config(routes.clone()), &services()).unwrap();
-        for (method, host, path, slash) in requests {
-            let path = if slash { path + "/" } else { path };
-            let found = find(&table, &format!("{method} {host}{path}"));
-            let expected = naive(&routes, host, &path, &method.parse().unwrap());
-            prop_assert_eq!(found, expected, "{} {}{}", method, host, path);
-        }
-    }
 }

@@ -85,7 +85,7 @@ impl Setup {
 pub fn plain(name: &str, path: PathMatch) -> RouteConfig {
     let proxy =
         ProxyConfig { service: "s".to_owned(), timeout: Duration::from_secs(5), rewrite_prefix: None };
-    let matching = Match { host: None, path, methods: vec![] };
+    let matching = Match { host: None, path, methods: vec![], headers: vec![], query: vec![] };
     RouteConfig { name: name.to_owned(), matching, action: Action::Proxy(proxy) }
 }
 
@@ -114,8 +114,9 @@ pub fn transactional(name: &str, path: &str) -> RouteConfig {
         plan: Arc::new(plan),
         pass_credentials: vec![http::header::AUTHORIZATION, "x-api-key".parse().unwrap()],
     };
-    let matching =
-        Match { host: None, path: PathMatch::Exact(path.into()), methods: vec![http::Method::POST] };
+    let path = PathMatch::Exact(path.into());
+    let methods = vec![http::Method::POST];
+    let matching = Match { host: None, path, methods, headers: vec![], query: vec![] };
     RouteConfig { name: name.to_owned(), matching, action: Action::Transaction(transaction) }
 }
 

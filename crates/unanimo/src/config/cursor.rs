@@ -53,6 +53,11 @@ impl<'a> Cursor<'a> {
         self.notes
     }
 
+    /// Whether it is one value, and neither a mapping nor a list.
+    pub fn is_single(&self) -> bool {
+        matches!(self.node.value, Value::Scalar(_))
+    }
+
     /// Notes that this value is wrong.
     pub fn wrong(&self, message: impl Into<String>) {
         self.notes.wrong(self.node.span, message);

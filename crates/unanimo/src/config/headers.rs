@@ -18,6 +18,8 @@ pub enum Use {
     Answer,
     /// It is the client's, and travels on.
     Credential,
+    /// It is the client's, and chooses the route.
+    Match,
 }
 
 /// Headers of the connection, which each side makes for itself.
@@ -64,6 +66,7 @@ pub fn name(text: &str, usage: Use) -> Result<HeaderName, (String, &'static str)
         text if HOP_BY_HOP.contains(&name) || HOP_BY_HOP_TOO.contains(&text) => {
             "it belongs to one connection, and each side makes its own"
         }
+        _ if usage == Use::Match => return Ok(name),
         IDEMPOTENCY_KEY if usage != Use::Answer => {
             "each call has its own: `<transaction>/<branch>/<operation>`"
         }

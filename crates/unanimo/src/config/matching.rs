@@ -1,9 +1,10 @@
 //! Which requests a route takes.
 
-use super::cursor::{Cursor, Fields};
-use http::Method;
+use super::cursor::{Cursor, Fields, Named};
+use super::headers::{self, Use};
+use http::{HeaderName, Method};
 use unanimo_expression::Template;
-use unanimo_gateway::PathMatch;
+use unanimo_gateway::{PathMatch, ValueMatch};
 
 /// A route's `match`, and where its parts stand.
 pub struct Matching<'a> {
@@ -17,6 +18,10 @@ pub struct Matching<'a> {
     pub methods: Vec<Method>,
     /// The value of `method`, where there is one.
     pub method_cursor: Option<Cursor<'a>>,
+    /// What headers must say, and where that stands.
+    pub headers: Vec<(HeaderName, ValueMatch, Cursor<'a>)>,
+    /// What parameters of the query must say.
+    pub query: Vec<(String, ValueMatch)>,
     /// Names of the path's parameters.
     pub parameters: Vec<String>,
 }
@@ -33,13 +38,15 @@ const METHODS: [(&str, Method); 7] = [
 
 /// Reads `match`. Whether paths and hosts can be matched at all, the gateway's table says.
 pub fn read(cursor: Cursor) -> Option<Matching> {
-    let fields = cursor.fields("`match`", &["host", "method", "path", "prefix"])?;
+    let fields = cursor.fields("`match`", &["host", "method", "path", "prefix", "headers", "query"])?;
     let host = fields.get("host").and_then(|cursor| Some((cursor.text()?, cursor)));
     let method_cursor = fields.get("method");
     let methods = method_cursor.map(methods).unwrap_or_default();
+    let headers = fields.get("headers").map(headers_wanted).unwrap_or_default();
+    let query = fields.get("query").map(query_wanted).unwrap_or_default();
     let (path, path_cursor) = path(&fields)?;
     let parameters = path_cursor.text()?.split('/').filter_map(parameter).collect();
-    Some(Matching { host, path, path_cursor, methods, method_cursor, parameters })
+    Some(Matching { host, path, path_cursor, methods, method_cursor, headers, query, parameters })
 }
 
 fn path<'a>(fields: &Fields<'a>) -> Option<(PathMatch, Cursor<'a>)> {
@@ -71,6 +78,58 @@ fn methods(cursor: Cursor) -> Vec<Method> {
         methods.push(method);
     }
     methods
+}
+
+fn headers_wanted(cursor: Cursor) -> Vec<(HeaderName, ValueMatch, Cursor)> {
+    let mut wanted: Vec<(HeaderName, ValueMatch, Cursor)> = Vec::new();
+    for named in cursor.named("`headers`").unwrap_or_default() {
+        let name = match headers::name(named.key, Use::Match) {
+            Ok(name) => name,
+            Err((message, help)) => {
+                cursor.notes().wrong_but(named.key_span, message, help);
+                continue;
+            }
+        };
+        if wanted.iter().any(|(other, _, _)| *other == name) {
+            named.wrong(format!("`{name}` stands there twice: headers are the same in upper and lower case"));
+        }
+        if let Some(value) = value_wanted(named) {
+            wanted.push((name, value, named.value));
+        }
+    }
+    wanted
+}
+
+fn query_wanted(cursor: Cursor) -> Vec<(String, ValueMatch)> {
+    let named = cursor.named("`query`").unwrap_or_default().into_iter();
+    named.filter_map(|named| Some((named.key.to_owned(), value_wanted(named)?))).collect()
+}
+
+/// A text, `{ prefix: text }`, or `{ present: true }`.
+fn value_wanted(named: Named) -> Option<ValueMatch> {
+    if named.value.is_single() {
+        return named.value.text().map(|text| ValueMatch::Exact(text.to_owned()));
+    }
+    let fields = named.value.fields("a match of a value", &["prefix", "present"])?;
+    match (fields.get("prefix"), fields.get("present")) {
+        (Some(prefix), None) => {
+            let text = prefix.text()?;
+            if text.is_empty() {
+                prefix.wrong_but("every value begins with nothing", "write `{ present: true }`");
+                return None;
+            }
+            Some(ValueMatch::Prefix(text.to_owned()))
+        }
+        (None, Some(present)) => {
+            Some(if present.boolean()? { ValueMatch::Present } else { ValueMatch::Absent })
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            fields.wrong(
+                "a value is matched by its text, by `{ prefix: … }`, or by `{ present: true }` or `false`",
+            );
+            None
+        }
+    }
 }
 
 /// The name in a segment such as `{name}`.

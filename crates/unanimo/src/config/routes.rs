@@ -6,6 +6,7 @@ use super::scalars::PATIENCE;
 use super::services::{Service, Services};
 use super::source::Span;
 use super::transaction;
+use http::HeaderName;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use unanimo_gateway::{Action, Limits, Match, PathMatch, ProxyConfig, RouteConfig, Table};
@@ -22,6 +23,8 @@ pub struct Route<'a> {
     pub path: Cursor<'a>,
     /// The value of `host`, where there is one.
     pub host: Option<Cursor<'a>>,
+    /// The headers that must say something, and where that stands.
+    pub headers: Vec<(HeaderName, Cursor<'a>)>,
 }
 
 impl Route<'_> {
@@ -29,7 +32,12 @@ impl Route<'_> {
     fn meant(&self, message: &str) -> Cursor<'_> {
         let is_host =
             |cursor: &Cursor| cursor.text().is_some_and(|host| message.contains(&format!("host `{host}`")));
-        self.host.filter(is_host).unwrap_or(self.path)
+        let header = || {
+            let mut named = self.headers.iter();
+            let (_, cursor) = named.find(|(name, _)| message.contains(&format!("header `{name}`")))?;
+            Some(*cursor)
+        };
+        self.host.filter(is_host).or_else(header).unwrap_or(self.path)
     }
 }
 
@@ -76,10 +84,21 @@ fn route<'a>(
     let action = action(&fields, name.unwrap_or_default(), matching.as_ref(), services);
     let (name, matching, action) = (name?, matching?, action?);
     let host = matching.host.map(|(host, _)| host.to_owned());
-    let requests = Match { host, path: matching.path, methods: matching.methods };
+    let (wanted, headers) = matching
+        .headers
+        .into_iter()
+        .map(|(name, wanted, cursor)| ((name.clone(), wanted), (name, cursor)))
+        .unzip();
+    let requests = Match {
+        host,
+        path: matching.path,
+        methods: matching.methods,
+        headers: wanted,
+        query: matching.query,
+    };
     let config = RouteConfig { name: name.to_owned(), matching: requests, action };
     let host = matching.host.map(|(_, cursor)| cursor);
-    Some(Route { config, path: matching.path_cursor, host })
+    Some(Route { config, path: matching.path_cursor, host, headers })
 }
 
 fn action(fields: &Fields, name: &str, matching: Option<&Matching>, services: &Services) -> Option<Action> {
