@@ -6,6 +6,7 @@
 //! **Read next** `check.rs` for the list of steps, `tidy/mod.rs` for the list of rules.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task speaks to the terminal")]
 
+mod bench;
 mod check;
 mod clock;
 mod command;
@@ -21,15 +22,20 @@ usage: cargo xtask TASK
   check   format, tidy, clippy, docs, licences: all that must hold; writes nothing in the source tree
   fix     what a machine can put right: format, clippy's suggestions
   tidy    the project's own rules alone, with warnings
-  test    every test, then a thousand simulated worlds; ends with `N passed, N failed`";
+  test    every test, then a thousand simulated worlds; ends with `N passed, N failed`
+  bench [NAME…] [--markdown] [--quick]
+          what it costs: tables, and target/bench/NAME.json; `bench --help` lists the names";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    match (arguments.next().as_deref(), arguments.next()) {
-        (Some("check"), None) => check::check(),
-        (Some("fix"), None) => check::fix(),
-        (Some("tidy"), None) => tidy::main(),
-        (Some("test"), None) => test::main(),
+    let task = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    match (task.as_deref(), rest.is_empty()) {
+        (Some("check"), true) => check::check(),
+        (Some("fix"), true) => check::fix(),
+        (Some("tidy"), true) => tidy::main(),
+        (Some("test"), true) => test::main(),
+        (Some("bench"), _) => bench::main(&rest),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)

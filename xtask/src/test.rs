@@ -1,7 +1,7 @@
-//! Every test, then the simulator, then one line that sums it up.
+//! Every test, then the simulator, then the measurements for moments, then one line that sums it up.
 
 use crate::command::{aloud, cannot_start, cargo, shown};
-use crate::tools;
+use crate::{bench, tools};
 use std::io::{BufRead, BufReader};
 use std::ops::AddAssign;
 use std::process::{Command, ExitCode, Stdio};
@@ -27,6 +27,11 @@ pub fn main() -> ExitCode {
     let arguments =
         ["run", "--locked", "--release", "--package", "unanimo-simulation", "--", "--seeds", SEEDS];
     if let Err(reason) = announce(&mut cargo(&arguments), aloud) {
+        eprintln!("{reason}");
+        sum.failed += 1;
+    }
+    // Measurements that nobody runs would break unseen.
+    if let Err(reason) = bench::try_out() {
         eprintln!("{reason}");
         sum.failed += 1;
     }

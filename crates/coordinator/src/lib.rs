@@ -10,6 +10,8 @@
 
 mod action;
 mod admit;
+#[cfg(feature = "bench")]
+pub mod bare;
 mod budget;
 mod config;
 mod drive;

@@ -122,7 +122,7 @@ impl Plans {
 }
 
 impl Ready {
-    fn new(plan: Arc<Plan>, digest: Digest, stored: Bytes) -> Result<Ready, InvalidPlan> {
+    pub(crate) fn new(plan: Arc<Plan>, digest: Digest, stored: Bytes) -> Result<Ready, InvalidPlan> {
         let outline = plan.outline().map_err(InvalidPlan::Plan)?;
         let branches = plan.branches.iter().map(ReadyBranch::new).collect::<Result<Vec<_>, _>>()?;
         let respond = plan.respond.as_ref().map(|r| ReadyResponse::new(r, "respond")).transpose()?;

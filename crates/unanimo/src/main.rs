@@ -7,6 +7,8 @@ mod config;
 mod demo;
 mod failure;
 mod log;
+#[cfg(feature = "bench")]
+mod measured;
 mod serve;
 mod table;
 
@@ -29,6 +31,9 @@ enum Command {
     Demo(commands::demo::Demo),
     #[command(hide = true)]
     Shop(commands::shop::Shop),
+    #[cfg(feature = "bench")]
+    #[command(hide = true)]
+    Measured(measured::Measured),
     #[command(hide = true)]
     Tied(commands::tied::Tied),
 }
@@ -40,6 +45,8 @@ fn main() -> ExitCode {
         Command::Transactions(transactions) => transactions.run(),
         Command::Demo(demo) => demo.run(),
         Command::Shop(shop) => shop.run(),
+        #[cfg(feature = "bench")]
+        Command::Measured(measured) => measured.run(),
         Command::Tied(tied) => tied.run(),
     }
 }

@@ -23,14 +23,27 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
+use unanimo_contract::Transactions;
 use unanimo_control::Probe;
 use unanimo_gateway::{Limits, Metrics, Table};
+use unanimo_journal::Disk;
 use unanimo_participants::Http;
 use unanimo_runtime::{Handle, Recovered, Seat, recover};
 use unanimo_upstream::{Services, Upstream};
 
 /// Serves a configuration until SIGTERM or SIGINT.
 pub fn serve(config: Config) -> Result<(), Failure> {
+    let disk = unanimo_journal::Files::open(&config.journal.directory).map_err(Failure::journal)?;
+    serve_with(config, disk, |seat, upstream| seat.take(Http::new(upstream)))
+}
+
+/// Serves with this disk under the journal, and with what `take` makes of each worker's seat behind its transactional
+/// routes.
+pub fn serve_with<T: Transactions>(
+    config: Config,
+    disk: impl Disk,
+    take: impl FnOnce(Seat, Upstream) -> Result<T, unanimo_runtime::Error> + Clone + Send + 'static,
+) -> Result<(), Failure> {
     let services = Arc::new(Services::new(config.upstream).map_err(Failure::services)?);
     let table = Arc::new(Table::build(&config.gateway, &services).map_err(Failure::routes)?);
     let recovered = recover(
@@ -40,7 +53,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
             retry: config.retry,
             journal: config.journal.clone(),
         },
-        unanimo_journal::Files::open(&config.journal.directory).map_err(Failure::journal)?,
+        disk,
     );
     let Recovered { seats, handle, committing, report } = recovered.map_err(Failure::start)?;
     tracing::info!(
@@ -77,7 +90,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
             draining: draining.clone(),
             failed: failed.clone(),
         };
-        workers.push(worker.spawn(seat)?);
+        workers.push(worker.spawn(seat, take.clone())?);
     }
     drop((failed, draining));
     let probe = Process { handle: handle.clone(), registry: Arc::new(registry), counts };
@@ -145,12 +158,16 @@ struct Worker {
 }
 
 impl Worker {
-    fn spawn(self, seat: Seat) -> Result<JoinHandle<()>, Failure> {
+    fn spawn<T: Transactions>(
+        self,
+        seat: Seat,
+        take: impl FnOnce(Seat, Upstream) -> Result<T, unanimo_runtime::Error> + Send + 'static,
+    ) -> Result<JoinHandle<()>, Failure> {
         let name = format!("worker-{}", seat.number());
         let failed = self.failed.clone();
         let thread = std::thread::Builder::new().name(name);
         let run = move || {
-            if let Err(failure) = self.run(seat) {
+            if let Err(failure) = self.run(seat, take) {
                 // Full only if other workers have failed as well: one failure is enough to end.
                 let _ = failed.try_send(failure);
             }
@@ -158,11 +175,15 @@ impl Worker {
         thread.spawn(run).map_err(Failure::thread)
     }
 
-    fn run(mut self, seat: Seat) -> Result<(), Failure> {
+    fn run<T: Transactions>(
+        mut self,
+        seat: Seat,
+        take: impl FnOnce(Seat, Upstream) -> Result<T, unanimo_runtime::Error>,
+    ) -> Result<(), Failure> {
         let runtime = runtime().map_err(Failure::thread)?;
         LocalSet::new().block_on(&runtime, async move {
             let upstream = Upstream::new(self.services);
-            let transactions = seat.take(Http::new(upstream.clone())).map_err(Failure::start)?;
+            let transactions = take(seat, upstream.clone()).map_err(Failure::start)?;
             let worker = unanimo_gateway::Worker {
                 listeners: self.listeners,
                 table: self.table,

@@ -1,0 +1,30 @@
+//! What can be measured: one file each.
+
+pub mod tax;
+
+use crate::rounds::Cores;
+use std::io;
+use std::path::PathBuf;
+
+/// What every bench is told.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The gateway's program, built with its feature `bench`.
+    pub program: PathBuf,
+    /// Where reports go, and private directories are made.
+    pub directory: PathBuf,
+    pub cores: Cores,
+    /// Whether it is only to be seen that everything works: fewest rounds, shortest windows.
+    pub quick: bool,
+    /// Whether tables are written in Markdown.
+    pub markdown: bool,
+}
+
+/// A bench by its name.
+pub struct Bench {
+    pub name: &'static str,
+    pub run: fn(&Context) -> io::Result<()>,
+}
+
+/// All benches, in the order in which they run.
+pub const ALL: [Bench; 1] = [Bench { name: tax::NAME, run: tax::run }];

@@ -1,0 +1,43 @@
+//! As much of HTTP/1.1 as the load needs: where a message ends, and what stands in its first line.
+
+use memchr::memmem;
+
+/// How many bytes the first message has; `None` while it is not whole.
+pub fn length(bytes: &[u8]) -> Option<usize> {
+    let head = memmem::find(bytes, b"\r\n\r\n")? + 4;
+    let whole = head + content_length(bytes.get(..head)?);
+    (bytes.len() >= whole).then_some(whole)
+}
+
+/// What the head says of its body's length; nothing said is nothing sent.
+fn content_length(head: &[u8]) -> usize {
+    const NAME: &[u8] = b"content-length:";
+    for at in memchr::memchr_iter(b'\n', head) {
+        let line = head.get(at + 1..).unwrap_or_default();
+        if line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)) {
+            let digits = line.iter().skip(NAME.len()).skip_while(|byte| **byte == b' ');
+            let digits = digits.take_while(|byte| byte.is_ascii_digit());
+            return digits.fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'));
+        }
+    }
+    0
+}
+
+/// Whether an answer's status is below 300.
+pub fn is_success(answer: &[u8]) -> bool {
+    matches!(answer.get(9), Some(b'1' | b'2'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_ends_where_its_length_says() {
+        let text = b"HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 12\r\n\r\n{\"a\":\"\r\n\r\n\"}HTTP";
+        assert_eq!(length(text), Some(text.len() - 4));
+        assert_eq!(length(&text[..text.len() - 5]), None);
+        assert_eq!(length(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"), Some(27));
+        assert!(is_success(text) && !is_success(b"HTTP/1.1 503 x"));
+    }
+}

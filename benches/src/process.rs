@@ -1,0 +1,49 @@
+//! A process that is measured: on one core, and never longer there than its handle.
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::io;
+use std::process::{Child, Command};
+
+/// A running process.
+pub struct Process(Child);
+
+impl Process {
+    /// Starts a process all of whose threads stay on this core.
+    pub fn start(command: &mut Command, core: usize) -> io::Result<Process> {
+        // A child inherits the core of the thread that starts it, before it has any thread of its own.
+        let before = sched_getaffinity(None)?;
+        pin(core)?;
+        let child = command.spawn();
+        sched_setaffinity(None, &before)?;
+        let program = command.get_program().to_string_lossy().into_owned();
+        child.map(Process).map_err(|error| io::Error::other(format!("cannot start `{program}`: {error}")))
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Fails when it has ended by itself.
+    pub fn check(&mut self) -> io::Result<()> {
+        match self.0.try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(io::Error::other(format!("a measured process ended: {status}"))),
+        }
+    }
+}
+
+impl Drop for Process {
+    /// Ends it at once: what it still has to do is nobody's.
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Keeps this thread, and what it starts, on this core.
+pub fn pin(core: usize) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(core);
+    Ok(sched_setaffinity(None, &set)?)
+}

@@ -1,0 +1,42 @@
+//! The measurements: builds what they need in the release profile, and runs them.
+
+use crate::command::{aloud, cargo, program, root};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Measures what these arguments name, or everything.
+pub fn main(arguments: &[String]) -> ExitCode {
+    match build_and_run("release", arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs every measurement for moments, in the profile of the tests: the figures mean nothing, but that they come does.
+pub fn try_out() -> Result<(), String> {
+    build_and_run("dev", &["--quick".to_owned()])
+}
+
+fn build_and_run(profile: &str, arguments: &[String]) -> Result<(), String> {
+    let build = ["build", "--locked", "--profile", profile, "--package"];
+    aloud(cargo(&build).arg("unanimo-benches"))?;
+    aloud(cargo(&build).args(["unanimo", "--features", "bench"]))?;
+    let built = target().join(if profile == "dev" { "debug" } else { profile });
+    let directory = target().join("bench");
+    // The next build without the feature takes the program's place: what is measured must stay what it is.
+    let gateway = directory.join("unanimo");
+    let copied =
+        std::fs::create_dir_all(&directory).and_then(|()| std::fs::copy(built.join("unanimo"), &gateway));
+    copied.map_err(|error| format!("cannot copy the gateway to {}: {error}", gateway.display()))?;
+    let mut measure = program(built.join("unanimo-benches"));
+    measure.arg("--gateway").arg(gateway).arg("--directory").arg(directory);
+    aloud(measure.args(arguments))
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |named| root().join(named))
+}
