@@ -15,7 +15,8 @@ const HERE: &str = env!("CARGO_MANIFEST_DIR");
 #[test]
 fn every_wrong_file_is_told_so() {
     let folder = Path::new(HERE).join("tests/check");
-    let files = files_with(&folder, "yaml");
+    // A folder is one configuration.
+    let files = [files_with(&folder, "yaml"), files_with(&folder, "d")].concat();
     assert!(files.len() >= 40, "only {} files in {}", files.len(), folder.display());
     let bless = std::env::var_os("UNANIMO_BLESS").is_some();
     let mut differ = Vec::new();
@@ -89,9 +90,15 @@ fn a_file_that_cannot_be_read_is_another_failure_than_a_wrong_one() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("latin.yaml"), b"name: \xe4").unwrap();
     fs::write(folder.path().join("large.yaml"), "#".repeat(2 * 1024 * 1024)).unwrap();
+    for (folder_name, file) in [("empty", ".hidden.yaml"), ("odd", "b.yml")] {
+        fs::create_dir(folder.path().join(folder_name)).unwrap();
+        fs::write(folder.path().join(folder_name).join(file), "").unwrap();
+    }
     for (file, why) in [
         ("missing.yaml", "missing.yaml cannot be read: No such file"),
-        (".", ". cannot be read: Is a directory"),
+        (".", "./large.yaml cannot be read: it is larger than 1MiB"),
+        ("empty", "empty holds no file whose name ends in `.yaml`"),
+        ("odd", "odd/b.yml would not be read: only names that end in `.yaml` are"),
         ("latin.yaml", "latin.yaml cannot be read: stream did not contain valid UTF-8"),
         ("large.yaml", "large.yaml cannot be read: it is larger than 1MiB"),
     ] {
@@ -126,7 +133,11 @@ routes:
 ";
 
 fn check(folder: &Path, file: &OsStr) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_unanimo")).arg("check").arg(file).current_dir(folder).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_unanimo"));
+    command.arg("check").arg(file).current_dir(folder);
+    command.envs([("TEST_HOST", "127.0.0.1"), ("TEST_PORT", "8080"), ("TEST_TOKEN", "s3cret-token")]);
+    command.envs([("TEST_WORD", "word"), ("TEST_EXPRESSION", "a${request.body}"), ("TEST_EMPTY", "")]);
+    command.output().unwrap()
 }
 
 /// What is said of this text, where every token that it names is there.
@@ -161,4 +172,29 @@ fn files_with(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files.retain(|file| file.extension() == Some(OsStr::new(extension)));
     files.sort();
     files
+}
+
+#[test]
+fn what_the_environment_holds_is_never_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = "s3cret-token";
+    // Wrong at every place where a value could be repeated.
+    let places = [
+        "listeners: { public: { address: $ } }",
+        "workers: $",
+        "limits: { header_size: $, header_timeout: $, connections: $ }",
+        "retry: { budget: { ratio: $ }, initial: $ }",
+        "log: { level: $ }",
+        "services: { a: { endpoints: [$, \"x$y\"], anonymous: $, credential: { bearer: $ } } }",
+        "services: { a: { endpoints: [a:1], credential: { bearer_file: $ } } }",
+        "routes: [{ name: $, match: { method: $, path: $, host: $ }, proxy: { service: $, timeout: $ } }]",
+        "routes: [{ name: a, match: { path: /a, method: POST }, transaction: { mode: $, deadline: $, pass_credentials: [\"$ $\"], branches: [{ name: $, service: $, path: $, after: [$], call_timeout: $, headers: { a: \"${$}\" }, body: \"${$}\" }], refused: $ } }]",
+    ];
+    for place in places {
+        let text =
+            place.replace('$', "\"$env{TEST_TOKEN}\"").replace("\"x\"$", "\"x$").replace("\"y\"", "y\"");
+        fs::write(folder.path().join("gateway.yaml"), &text).unwrap();
+        let said = told(&check(folder.path(), OsStr::new("gateway.yaml")));
+        assert!(said.starts_with("exit 1\n") && !said.contains(secret), "{text}\n{said}");
+    }
 }

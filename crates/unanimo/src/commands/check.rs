@@ -8,8 +8,8 @@ use std::process::ExitCode;
 /// Check a configuration file: every mistake, with its place
 #[derive(clap::Args)]
 pub struct Check {
-    /// The configuration file
-    file: PathBuf,
+    /// The configuration: a file, or a folder whose `*.yaml` are read together
+    path: PathBuf,
 }
 
 /// The file says something that cannot be served.
@@ -20,7 +20,7 @@ const UNREADABLE: u8 = 2;
 impl Check {
     /// Ends with 0 where the file can be served, 1 where it cannot, 2 where it cannot be read.
     pub fn run(self) -> ExitCode {
-        let source = match config::read(&self.file) {
+        let source = match config::read(&self.path) {
             Ok(source) => source,
             Err(mistake) => {
                 tell(&[mistake]);
@@ -34,13 +34,13 @@ impl Check {
                 let routes = counted(gateway.routes.len(), "route");
                 let services = counted(loaded.config.upstream.services.len(), "service");
                 // A closed pipe is the reader's business: the exit code says the same.
-                let _ = writeln!(io::stdout(), "{}: ok ({routes}, {services})", self.file.display());
+                let _ = writeln!(io::stdout(), "{}: ok ({routes}, {services})", source.named.display());
                 ExitCode::SUCCESS
             }
             Err(mistakes) => {
                 tell(&mistakes);
                 let errors = mistakes.iter().filter(|mistake| mistake.is_error()).count();
-                let _ = writeln!(io::stderr(), "{}: {}", self.file.display(), counted(errors, "mistake"));
+                let _ = writeln!(io::stderr(), "{}: {}", source.named.display(), counted(errors, "mistake"));
                 ExitCode::from(WRONG)
             }
         }

@@ -8,14 +8,14 @@ use std::process::ExitCode;
 /// Serve a configuration until SIGTERM or Ctrl-C
 #[derive(clap::Args)]
 pub struct Run {
-    /// The configuration file
-    file: PathBuf,
+    /// The configuration: a file, or a folder whose `*.yaml` are read together
+    path: PathBuf,
 }
 
 impl Run {
     /// Ends with 0 after SIGTERM or Ctrl-C, 1 where the configuration is wrong, 3 where serving failed.
     pub fn run(self) -> ExitCode {
-        let loaded = match config::load(&self.file) {
+        let loaded = match config::load(&self.path) {
             Ok(loaded) => loaded,
             Err(mistakes) => {
                 check::tell(&mistakes);

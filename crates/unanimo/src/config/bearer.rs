@@ -1,6 +1,7 @@
-//! A bearer token from a file of its own, so that the configuration holds no secret.
+//! A bearer token from a file of its own or from the environment, so that the configuration holds no secret.
 
 use super::cursor::Cursor;
+use super::yaml::Value;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use unanimo_upstream::Token;
@@ -28,6 +29,23 @@ pub fn read(cursor: Cursor) -> Option<Token> {
         Ok(token) => Some(token),
         Err(error) => {
             cursor.wrong(format!("`{}` holds no token: {error}", path.display()));
+            None
+        }
+    }
+}
+
+/// Reads the token that a variable of the environment holds.
+pub fn from_environment(cursor: Cursor) -> Option<Token> {
+    if !matches!(&cursor.node().value, Value::Scalar(scalar) if scalar.is_variable) {
+        let help = "write `\"$env{NAME}\"` and nothing else, or use `bearer_file`";
+        cursor.wrong_but("a token does not stand in the configuration itself", help);
+        return None;
+    }
+    // The message never repeats what the variable holds.
+    match Token::new(cursor.text()?.trim()) {
+        Ok(token) => Some(token),
+        Err(error) => {
+            cursor.wrong(format!("the variable holds no token: {error}"));
             None
         }
     }

@@ -186,7 +186,7 @@ impl Named<'_> {
 impl Node {
     /// Whether it is YAML's null.
     pub fn is_nothing(&self) -> bool {
-        matches!(&self.value, Value::Scalar(Scalar { text, plain: true }) if is_null(text))
+        matches!(&self.value, Value::Scalar(Scalar { text, plain: true, .. }) if is_null(text))
     }
 
     /// What kind of value it is, for people.

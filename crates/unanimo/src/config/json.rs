@@ -23,7 +23,7 @@ impl Cursor<'_> {
 
     fn json(self, scope: &Scope) -> Option<Json> {
         match &self.node.value {
-            Value::Scalar(Scalar { text, plain: true }) => self.plain(text, scope),
+            Value::Scalar(Scalar { text, plain: true, .. }) => self.plain(text, scope),
             Value::Scalar(_) => self.template(Place::Body, scope).map(Json::from),
             Value::Sequence(elements) => {
                 let elements = elements.iter().map(|node| Cursor { node, ..self }.json(scope));

@@ -27,7 +27,7 @@ pub enum Severity {
 }
 
 /// Where something stands in a file, and what stands there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file, as it was named.
     pub file: PathBuf,
@@ -53,17 +53,52 @@ impl Mistake {
 pub struct Notes<'s> {
     source: &'s Source,
     found: RefCell<Vec<Mistake>>,
+    /// What stands in messages in place of what the environment has brought.
+    secrets: RefCell<Vec<Secret>>,
+    /// Where all has been said that can be said.
+    settled: RefCell<Vec<Span>>,
 }
+
+/// A text that no message repeats.
+#[derive(Debug)]
+struct Secret {
+    text: String,
+    shown: String,
+    /// Whether it is hidden wherever it stands, and not only where it is quoted alone.
+    everywhere: bool,
+}
+
+/// A shorter text is no secret, and would be hidden in words that have nothing to do with it.
+const SECRET_BYTES: usize = 4;
 
 impl<'s> Notes<'s> {
     /// Nothing is wrong yet.
     pub fn new(source: &'s Source) -> Notes<'s> {
-        Notes { source, found: RefCell::default() }
+        Notes { source, found: RefCell::default(), secrets: RefCell::default(), settled: RefCell::default() }
     }
 
     /// The text that is being read.
     pub fn source(&self) -> &'s Source {
         self.source
+    }
+
+    /// From now on messages show what the file says, and not the text that came of it by these variables.
+    pub fn keep_secret(&self, written: &str, text: &str, variables: Vec<(String, String)>) {
+        let mut secrets = self.secrets.borrow_mut();
+        let quoted = |text: &str| format!("`{text}`");
+        secrets.push(Secret { text: quoted(text), shown: quoted(written), everywhere: false });
+        for (name, text) in variables {
+            let everywhere = text.len() >= SECRET_BYTES;
+            secrets.push(Secret { text, shown: format!("$env{{{name}}}"), everywhere });
+        }
+        secrets.retain(|secret| secret.everywhere || secret.text.starts_with('`'));
+        // What holds another one is hidden as a whole.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.text.len()));
+    }
+
+    /// What stands here could not be made out: whatever else would be said of it makes no sense.
+    pub fn settle(&self, span: Span) {
+        self.settled.borrow_mut().push(span);
     }
 
     /// Notes a mistake.
@@ -89,23 +124,45 @@ impl<'s> Notes<'s> {
     /// Everything that was found, in the order of the text.
     pub fn into_found(self) -> Vec<Mistake> {
         let mut found = self.found.into_inner();
-        found.sort_by_key(|mistake| mistake.place.as_ref().map(|place| (place.line, place.column)));
+        found.sort_by(|a, b| order(a).cmp(&order(b)));
         found
     }
 
     fn note(&self, severity: Severity, span: Span, message: String, help: Option<String>) {
-        let (line, line_start) = self.source.line(span.start);
-        let text = self.source.line_text(line_start);
+        if self.settled.borrow().iter().any(|it| (it.start..it.end).contains(&span.start)) {
+            return;
+        }
+        let file = self.source.file_at(span.start);
+        let (start, end) = (span.start - file.start, span.end.saturating_sub(file.start));
+        let (line, line_start) = file.line(start);
+        let text = file.line_text(line_start);
         let characters = |from: usize, to: usize| {
-            self.source.text.get(from..to.min(line_start + text.len())).map_or(0, |text| text.chars().count())
+            file.text.get(from..to.min(line_start + text.len())).map_or(0, |text| text.chars().count())
         };
         let place = Place {
-            file: self.source.file.clone(),
+            file: file.file.clone(),
             line,
-            column: characters(line_start, span.start) + 1,
-            width: characters(span.start, span.end).max(1),
+            column: characters(line_start, start) + 1,
+            width: characters(start, end).max(1),
             text: text.to_owned(),
         };
-        self.found.borrow_mut().push(Mistake { severity, place: Some(Box::new(place)), message, help });
+        let (message, help) = (self.masked(message), help.map(|help| self.masked(help)));
+        // A value that aliases repeat is wrong once.
+        let is_known = |other: &Mistake| other.place.as_deref() == Some(&place) && other.message == message;
+        let mut found = self.found.borrow_mut();
+        if !found.iter().any(is_known) {
+            found.push(Mistake { severity, place: Some(Box::new(place)), message, help });
+        }
     }
+
+    fn masked(&self, text: String) -> String {
+        self.secrets.borrow().iter().fold(text, |text, secret| text.replace(&secret.text, &secret.shown))
+    }
+}
+
+/// Files were read in the order of their names' bytes.
+fn order(mistake: &Mistake) -> Option<(&[u8], usize, usize)> {
+    use std::os::unix::ffi::OsStrExt;
+    let place = mistake.place.as_ref()?;
+    Some((place.file.as_os_str().as_bytes(), place.line, place.column))
 }

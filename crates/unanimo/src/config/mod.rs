@@ -1,19 +1,23 @@
-//! The configuration: one YAML file becomes typed values, or a list of everything that is wrong with it.
+//! The configuration: one YAML file, or a folder of them, becomes typed values, or a list of everything that is wrong.
 //!
-//! A file is read in three steps. [`yaml`] makes a tree in which every value knows its place; [`cursor`] walks it, so
-//! that no key is left unread; and each part of the configuration has a file that says what it means. What a crate
-//! knows about its own settings, it is asked.
+//! It is read in steps. [`yaml`] makes a tree of each file in which every value knows its place; [`merge`] makes one
+//! tree of all; [`environment`] puts in the values of variables; [`cursor`] walks the tree, so that no key is left
+//! unread; and each part of the configuration has a file that says what it means. What a crate knows about its own
+//! settings, it is asked.
 
 mod answers;
 mod bearer;
 mod branches;
 mod cursor;
+mod environment;
+mod files;
 mod headers;
 mod journal;
 mod json;
 mod likely;
 mod limits;
 mod matching;
+mod merge;
 mod mistake;
 mod number;
 mod report;
@@ -26,19 +30,16 @@ mod template;
 mod transaction;
 mod yaml;
 
+pub use files::read;
 pub use mistake::Mistake;
 pub use server::{Format, Level, Log};
 pub use source::Source;
 
 use cursor::Cursor;
-use mistake::{Notes, Severity};
-use std::fs::File;
-use std::io::{self, Read};
+use mistake::Notes;
 use std::net::SocketAddr;
 use std::path::Path;
-
-/// The largest file that is read.
-const FILE_BYTES: u64 = 1024 * 1024;
+use yaml::Node;
 
 /// Everything that a process needs to know.
 #[derive(Debug)]
@@ -70,39 +71,30 @@ pub struct Loaded {
     pub warnings: Vec<Mistake>,
 }
 
-/// Reads and understands a file. The error names everything that is wrong, in the order of the file.
-pub fn load(file: &Path) -> Result<Loaded, Vec<Mistake>> {
-    parse(&read(file).map_err(|mistake| vec![mistake])?)
+/// Reads and understands a file, or the files of a folder. The error names everything that is wrong, in their order.
+pub fn load(path: &Path) -> Result<Loaded, Vec<Mistake>> {
+    parse(&read(path).map_err(|mistake| vec![mistake])?)
 }
 
-/// Reads a file.
-pub fn read(file: &Path) -> Result<Source, Mistake> {
-    let mut text = String::new();
-    let read = File::open(file).and_then(|file| file.take(FILE_BYTES + 1).read_to_string(&mut text));
-    let read = read.and_then(|length| match length as u64 > FILE_BYTES {
-        true => Err(io::Error::other(format!("it is larger than {}", scalars::spell_size(FILE_BYTES)))),
-        false => Ok(()),
-    });
-    match read {
-        Ok(()) => Ok(Source { file: file.to_owned(), text }),
-        Err(error) => Err(Mistake {
-            severity: Severity::Error,
-            place: None,
-            message: format!("{} cannot be read: {error}", file.display()),
-            help: None,
-        }),
-    }
-}
-
-/// Understands a file's text. The error names everything that is wrong, in the order of the text.
+/// Understands the files' text. The error names everything that is wrong, in the order of the text.
 pub fn parse(source: &Source) -> Result<Loaded, Vec<Mistake>> {
     let notes = Notes::new(source);
-    let tree = yaml::read(&notes);
+    let tree = tree(source, &notes);
     let config = tree.as_ref().and_then(|node| config(Cursor::new(node, &notes)));
     match config {
         Some(config) if !notes.has_errors() => Ok(Loaded { config, warnings: notes.into_found() }),
         _ => Err(notes.into_found()),
     }
+}
+
+/// The one tree of all files, with the environment's values in it.
+fn tree(source: &Source, notes: &Notes) -> Option<Node> {
+    // Every file is read before the first failure counts.
+    let trees: Vec<_> = source.files().iter().map(|file| yaml::read(file, notes)).collect();
+    let trees = trees.into_iter().collect::<Option<Vec<_>>>()?;
+    let mut tree = merge::merge(trees, notes)?;
+    environment::resolve(&mut tree, notes, &|name| std::env::var_os(name));
+    Some(tree)
 }
 
 const KEYS: [&str; 9] =

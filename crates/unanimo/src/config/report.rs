@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn colours_are_for_terminals_alone() {
-        let source = Source { file: "a.yaml".into(), text: "\tworkers: 0\n".to_owned() };
+        let source = Source::of("a.yaml", "\tworkers: 0\n");
         let notes = Notes::new(&source);
         notes.wrong_but(Span { start: 10, end: 11 }, "too few", "one at least");
         let found = notes.into_found();

@@ -149,8 +149,8 @@ pub fn unique_name<'a>(
 ) -> Option<&'a str> {
     let name = cursor.name(what)?;
     if let Some(first) = names.insert(name, cursor.span()) {
-        let (line, _) = cursor.notes().source().line(first.start);
-        cursor.wrong(format!("`{name}` is already the name of {what}, on line {line}"));
+        let at = cursor.notes().source().mention(first.start, cursor.span().start);
+        cursor.wrong(format!("`{name}` is already the name of {what}, on {at}"));
         return None;
     }
     Some(name)

@@ -95,8 +95,8 @@ fn address(cursor: Cursor, what: &'static str, taken: &mut Vec<Taken>) -> Option
         address.port() != 0 && other.port() == address.port() && same_ip
     };
     if let Some((other, span)) = taken.iter().find(clashes) {
-        let (line, _) = value.notes().source().line(span.start);
-        value.wrong(format!("`{address}` is taken: line {line} listens on `{other}`"));
+        let at = value.notes().source().mention(span.start, value.span().start);
+        value.wrong(format!("`{address}` is taken: {at} listens on `{other}`"));
     }
     taken.push((address, value.span()));
     Some(address)

@@ -117,8 +117,20 @@ fn read(named: &Named, service: &mut Service) -> Option<ServiceConfig> {
 }
 
 fn credential(cursor: Cursor) -> Option<Credential> {
-    let file = cursor.fields("`credential`", &["bearer_file"])?.need("bearer_file")?;
-    bearer::read(file).map(Credential::Bearer)
+    let fields = cursor.fields("`credential`", &["bearer_file", "bearer"])?;
+    let token = match (fields.has("bearer_file"), fields.has("bearer")) {
+        (true, true) => {
+            fields.wrong("`credential` has `bearer_file` or `bearer`, not both");
+            None
+        }
+        (false, true) => bearer::from_environment(fields.get("bearer")?),
+        (true, false) => bearer::read(fields.get("bearer_file")?),
+        (false, false) => {
+            fields.wrong("`credential` needs `bearer_file` or `bearer`");
+            None
+        }
+    };
+    token.map(Credential::Bearer)
 }
 
 /// Lets the crate that reaches the services judge the settings; what it names by its value is marked there.

@@ -110,8 +110,8 @@ fn is_secret(name: &str, passed: &[HeaderName]) -> bool {
 impl Node {
     /// Where a byte of this text stands in the source: only where the source shows the text as it is, on one line and
     /// without escapes; else where the text begins.
-    fn at_offset(&self, offset: usize, written: &str) -> Span {
-        let Value::Scalar(Scalar { text, plain }) = &self.value else { return self.span };
+    pub fn at_offset(&self, offset: usize, written: &str) -> Span {
+        let Value::Scalar(Scalar { text, plain, .. }) = &self.value else { return self.span };
         let quotation_mark = usize::from(!plain);
         match written.get(quotation_mark..written.len() - quotation_mark.min(written.len())) {
             Some(shown) if shown == text && offset <= text.len() => {

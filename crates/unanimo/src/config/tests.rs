@@ -2,13 +2,12 @@
 
 use super::*;
 use serde_json::json;
-use std::path::PathBuf;
 use std::time::Duration;
 use unanimo_contract::{Plan, RefusedPlan};
 use unanimo_gateway::{Action, PathMatch, RouteConfig};
 
 fn config_of(text: &str) -> Config {
-    let source = Source { file: PathBuf::from("etc/gateway.yaml"), text: text.to_owned() };
+    let source = Source::of("etc/gateway.yaml", text);
     let loaded =
         parse(&source).map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>());
     loaded.unwrap().config

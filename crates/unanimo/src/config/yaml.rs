@@ -5,7 +5,7 @@
 //! them for something else than the program does.
 
 use super::mistake::Notes;
-use super::source::Span;
+use super::source::{SourceFile, Span};
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle};
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ const MAX_DEPTH: usize = 64;
 /// How many values all aliases together may repeat.
 const MAX_REPEATED: usize = 10_000;
 
-const QUOTE_EXPRESSIONS: &str = "between `{ }` and `[ ]` an expression stands in quotation marks: `\"${…}\"`";
+const QUOTE_EXPRESSIONS: &str =
+    "between `{ }` and `[ ]` what begins with `$` stands in quotation marks: `\"${…}\"`, `\"$env{…}\"`";
 
 /// A value and its place.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub struct Scalar {
     pub text: String,
     /// Whether it stood without quotation marks, so that it may mean a number, `true`, or nothing.
     pub plain: bool,
+    /// Whether all of it came from one variable of the environment.
+    pub is_variable: bool,
 }
 
 /// A key with its value.
@@ -57,22 +60,23 @@ pub struct Entry {
     pub value: Node,
 }
 
-/// Reads the one document of the source. `None` where it is no YAML, which is then noted.
-pub fn read(notes: &Notes) -> Option<Node> {
+/// Reads the one document of a file. `None` where it is no YAML, which is then noted.
+pub fn read(file: &SourceFile, notes: &Notes) -> Option<Node> {
     let options = granit_parser::options! {
         disallow_directives: true,
         emit_comments: false,
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
-    let parser = Parser::new_from_str_with_options(&notes.source().text, options);
-    let mut reader = Reader { parser, notes, anchors: BTreeMap::new(), repeated: 0 };
+    let parser = Parser::new_from_str_with_options(&file.text, options);
+    let mut reader = Reader { parser, file, notes, anchors: BTreeMap::new(), repeated: 0 };
     let root = reader.document()?;
     Some(root)
 }
 
 struct Reader<'a, 's, P> {
     parser: P,
+    file: &'a SourceFile,
     notes: &'a Notes<'s>,
     /// What aliases stand for.
     anchors: BTreeMap<usize, Node>,
@@ -100,7 +104,8 @@ impl<'s, P: Iterator<Item = Parsed<'s>>> Reader<'_, 's, P> {
             }
         }
         if root.is_none() {
-            self.notes.wrong(Span { start: 0, end: 0 }, "the file says nothing");
+            let start = self.file.start;
+            self.notes.wrong(Span { start, end: start }, "the file says nothing");
         }
         root
     }
@@ -108,20 +113,23 @@ impl<'s, P: Iterator<Item = Parsed<'s>>> Reader<'_, 's, P> {
     fn next(&mut self) -> Option<(Event<'s>, Span)> {
         match self.parser.next() {
             Some(Ok((event, span))) => {
-                let at = |marker: granit_parser::Marker| marker.byte_offset().unwrap_or(0);
+                let start = self.file.start;
+                let at = |marker: granit_parser::Marker| start + marker.byte_offset().unwrap_or(0);
                 Some((event, Span { start: at(span.start), end: at(span.end) }))
             }
             None => {
-                let end = self.notes.source().text.trim_end().len();
+                let end = self.file.start + self.file.text.trim_end().len();
                 self.notes.wrong(Span { start: end, end }, "the file ends too early");
                 None
             }
             Some(Err(error)) => {
-                let length = self.notes.source().text.trim_end().len();
+                let length = self.file.text.trim_end().len();
                 let start = error.marker().byte_offset().unwrap_or(0).min(length.saturating_sub(1));
                 let message = format!("this is not YAML: {}", error.info());
-                let (_, line) = self.notes.source().line(start);
-                match self.notes.source().line_text(line).contains("${") {
+                let (_, line) = self.file.line(start);
+                let line = self.file.line_text(line);
+                let start = self.file.start + start;
+                match line.contains("${") || line.contains("$env{") {
                     true => self.notes.wrong_but(Span { start, end: start }, message, QUOTE_EXPRESSIONS),
                     false => self.notes.wrong(Span { start, end: start }, message),
                 }
@@ -137,7 +145,11 @@ impl<'s, P: Iterator<Item = Parsed<'s>>> Reader<'_, 's, P> {
         }
         let (anchor, tag, node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let value = Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
+                let value = Scalar {
+                    text: text.into_owned(),
+                    plain: style == ScalarStyle::Plain,
+                    is_variable: false,
+                };
                 (anchor, tag, Node { span, value: Value::Scalar(value) })
             }
             Event::SequenceStart(style, anchor, tag) => (anchor, tag, self.sequence(style, span, depth)?),
@@ -185,7 +197,7 @@ impl<'s, P: Iterator<Item = Parsed<'s>>> Reader<'_, 's, P> {
             let key = self.node(event, at, depth + 1)?;
             let (event, at) = self.next()?;
             let value = self.node(event, at, depth + 1)?;
-            let Value::Scalar(Scalar { text, plain }) = key.value else {
+            let Value::Scalar(Scalar { text, plain, .. }) = key.value else {
                 self.notes.wrong(key.span, "a key is text");
                 continue;
             };
@@ -193,9 +205,8 @@ impl<'s, P: Iterator<Item = Parsed<'s>>> Reader<'_, 's, P> {
                 let help = "repeat a whole value with an alias, such as `limits: *limits`";
                 self.notes.wrong_but(key.span, "merge keys are no part of YAML 1.2, and not read", help);
             } else if let Some(first) = seen.insert(text.clone(), key.span.start) {
-                let (line, _) = self.notes.source().line(first);
-                self.notes
-                    .wrong(key.span, format!("`{text}` stands here twice: it is already on line {line}"));
+                let at = self.notes.source().mention(first, key.span.start);
+                self.notes.wrong(key.span, format!("`{text}` stands here twice: it is already on {at}"));
             } else {
                 entries.push(Entry { key: text, key_span: key.span, value });
             }
