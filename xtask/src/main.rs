@@ -22,7 +22,7 @@ usage: cargo xtask TASK
   check   format, tidy, clippy, docs, licences: all that must hold; writes nothing in the source tree
   fix     what a machine can put right: format, clippy's suggestions
   tidy    the project's own rules alone, with warnings
-  test    every test, then a thousand simulated worlds; ends with `N passed, N failed`
+  test    every test, then a hundred thousand simulated worlds; ends with `N passed, N failed`
   bench [NAME…] [--markdown] [--quick]
           what it costs: tables, and target/bench/NAME.json; `bench --help` lists the names";
 

@@ -7,7 +7,7 @@ use std::ops::AddAssign;
 use std::process::{Command, ExitCode, Stdio};
 
 /// Seeds that the simulator tries on every run.
-const SEEDS: &str = "1000";
+const SEEDS: &str = "100000";
 
 /// Runs all tests. The last line is `N passed, N failed` over all test binaries; a step that breaks
 /// without counting anything (a build, the simulator) counts as one failure, so that the line never

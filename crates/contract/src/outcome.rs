@@ -4,6 +4,7 @@
 
 use crate::{Operation, Outcome};
 use std::time::Duration;
+use unanimo_protocol::planted::{Mistake, planted};
 
 /// How many 409s to repeated attempts, before the verdict, are a refusal. An idempotency layer answers 409 while the
 /// first attempt still runs; one that goes on saying so means it.
@@ -75,7 +76,7 @@ fn read_status(asked: Asked, status: u16, says_when: bool) -> Reading {
         202 | 425 | 429 => Reading::of(Outcome::Ongoing),
         503 if says_when => Reading::of(Outcome::Ongoing),
         200..=299 => Reading::of(Outcome::Done),
-        409 if asked.attempt > 1 => {
+        409 if asked.attempt > 1 && !planted(Mistake::ConflictRefuses) => {
             if before_verdict && asked.conflicts + 1 >= CONFLICTS_THAT_REFUSE {
                 Reading::of(Outcome::Refused)
             } else {

@@ -40,10 +40,10 @@ impl Owner {
             self.actions.push_back(Action::Append(Append { transaction: id, plan, records }));
         } else {
             for record in records {
-                // A volatile record always settles: anything else was sorted out above.
-                if let Ok(settled) = Settled::volatile(record) {
-                    self.apply(now, id, settled, 0);
-                }
+                let Ok(settled) = Settled::volatile(record) else {
+                    unreachable!("{id}: a record that the journal must settle was taken for a volatile one")
+                };
+                self.apply(now, id, settled, 0);
             }
         }
         for what in unrendered {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::{Answer, Calls, ClientAnswer, Id, Key, Problem, Request, Token, Verdict};
 use unanimo_expression::Document;
+use unanimo_protocol::planted::{Mistake, planted};
 use unanimo_protocol::{Event, Time, Transaction};
 
 /// An open transaction.
@@ -128,10 +129,12 @@ impl Open {
 
     /// The next event that may be decided on: what came first, and then the deadline.
     pub(crate) fn next_event(&mut self, now: Time) -> Option<Event> {
-        if self.under_way {
+        if self.under_way && !planted(Mistake::DecidesWhileUnsynced) {
             return None;
         }
-        let late = self.core.has_begun() && self.core.wake().is_some_and(|deadline| deadline <= now);
+        let late = !self.under_way
+            && self.core.has_begun()
+            && self.core.wake().is_some_and(|deadline| deadline <= now);
         self.queue.pop_front().or(late.then_some(Event::DeadlinePassed))
     }
 

@@ -8,6 +8,7 @@
 use crate::Position;
 use crate::layout::{BatchHeader, SegmentHeader};
 use memchr::memmem;
+use unanimo_protocol::planted::{Mistake, planted};
 
 /// How the batches of a segment come to their end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub(crate) fn judge(
     let rest = &bytes[at..];
     let witness = memmem::find_iter(rest, &BatchHeader::mark(header.salt))
         .filter_map(|hit| Some((hit, BatchHeader::open(&rest[hit..], header.salt)?.0)))
-        .find(|(_, batch)| batch.synced_up_to >= expected);
+        .find(|(_, batch)| batch.synced_up_to >= expected && !planted(Mistake::DamageIsTorn));
     match witness {
         Some((hit, batch)) => Tail::Damaged(format!(
             "batch {} is not readable, but batch {} at byte {} was written when it was durable",
@@ -47,6 +48,7 @@ pub(crate) fn judge(
             at + hit
         )),
         None if rest.iter().all(|byte| *byte == 0) => Tail::Clean,
+        None if planted(Mistake::TornIsDamage) => Tail::Damaged("something stands here".to_owned()),
         None => Tail::Torn,
     }
 }

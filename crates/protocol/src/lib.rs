@@ -16,6 +16,7 @@ pub mod fields;
 pub mod id;
 pub mod mode;
 pub mod outline;
+pub mod planted;
 pub mod record;
 pub mod state;
 pub mod time;

@@ -6,10 +6,9 @@ use crate::scenario::Scenario;
 use std::collections::VecDeque;
 use std::fmt;
 use unanimo_contract::{Id, Shard};
-use unanimo_coordinator::{Append, Config, Now, Owner, ReplayError};
-use unanimo_journal::simulated::Simulated;
+use unanimo_coordinator::{Config, Now, Owner, ReplayError};
 use unanimo_journal::{Appended, Committer, Entry, Journal, Report, Turn};
-use unanimo_protocol::{Settled, Time};
+use unanimo_protocol::Time;
 
 /// One process of the gateway, from its start to its end.
 pub(crate) struct Gateway {
@@ -29,7 +28,6 @@ pub(crate) struct Gateway {
     pub(crate) ending: bool,
     /// After so many more steps it crashes.
     pub(crate) crashes_in: Option<u64>,
-    pub(crate) shadow: Option<Shadow>,
     /// What replay has found.
     pub(crate) found: Report,
 }
@@ -71,13 +69,12 @@ pub(crate) struct Boot<'a> {
     pub(crate) seed: u64,
     pub(crate) scenario: &'a Scenario,
     pub(crate) medium: Medium,
-    pub(crate) settles_early: bool,
 }
 
 impl Gateway {
     /// Opens, replays and starts, in the order in which the production binary does.
     pub(crate) fn start(boot: Boot<'_>, oracle: &mut Oracle) -> Result<Gateway, NotStarted> {
-        let Boot { life, at, unix_ms, workers: count, seed, scenario, medium, settles_early } = boot;
+        let Boot { life, at, unix_ms, workers: count, seed, scenario, medium } = boot;
         let failed = NotStarted::Journal;
         let mut recovery = unanimo_journal::open(scenario.journal.clone(), medium).map_err(failed)?;
         let (node, epoch) = (recovery.node(), recovery.epoch());
@@ -128,7 +125,6 @@ impl Gateway {
             idle: true,
             ending: false,
             crashes_in: None,
-            shadow: if settles_early { Shadow::new(scenario) } else { None },
             found,
         })
     }
@@ -172,42 +168,5 @@ impl Gateway {
 impl Worker {
     fn new(owner: Owner) -> Worker {
         Worker { owner, unsettled: VecDeque::new(), tick_at: None, told_at: Time(0), poisoned: false }
-    }
-}
-
-/// A second journal on a disk that nobody will read: the mistake of applying what the real one does not have yet.
-pub(crate) struct Shadow {
-    journal: Journal,
-    committer: Committer<Medium>,
-}
-
-impl Shadow {
-    fn new(scenario: &Scenario) -> Option<Shadow> {
-        let medium = Medium { disk: Simulated::new(0), lies: false };
-        let mut recovery = unanimo_journal::open(scenario.journal.clone(), medium).ok()?;
-        recovery.replay(|_| {}).ok()?;
-        let (journal, committer) = recovery.assemble(unanimo_journal::Now::default()).ok()?;
-        Some(Shadow { journal, committer })
-    }
-
-    /// Settles records by this journal's word.
-    pub(crate) fn settle(&mut self, append: &Append, now: unanimo_journal::Now) -> Option<Vec<Settled>> {
-        let mut appended = self
-            .journal
-            .append(unanimo_journal::Append {
-                transaction: append.transaction,
-                epoch: self.journal.epoch(),
-                plan: append.plan.clone(),
-                records: append.records.clone(),
-            })
-            .ok()?;
-        for _ in 0..100 {
-            match appended.settle(self.journal.watermark()) {
-                Ok(settled) => return Some(settled),
-                Err(waiting) => appended = waiting,
-            }
-            self.committer.turn(now);
-        }
-        None
     }
 }

@@ -1,22 +1,26 @@
-//! Mistakes that can be planted around the production code, to see that the simulation finds what it is there to find.
+//! Mistakes that can be planted, to see that the simulation finds what it is there to find.
 
-/// A mistake of a participant, of the gateway's shell, or of the disk.
+use unanimo_protocol::planted;
+
+/// A mistake of production code, or of what stands around it: a participant, the gateway's shell, the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
+    /// One that stands in production code, behind a switch.
+    Code(planted::Mistake),
     /// A participant votes before its vote would survive a crash.
     VotesBeforeSync,
     /// A participant does not remember an undo that came before the work.
     ForgetsEarlyUndo,
+    /// A participant does the work that it is asked for after its undo.
+    WorksAfterUndo,
     /// A participant does not remember that it refused.
     ForgetsRefusal,
     /// A participant does the same work once more when it is asked again.
     DoesTwice,
+    /// A participant knows a transaction by the beginning of its id, with which other ids begin too.
+    KnowsByPrefix,
     /// The shell takes silence for a refusal.
     SilenceIsRefusal,
-    /// The shell takes a 409 to a later attempt, which says that an earlier one still runs, for a refusal.
-    ConflictIsRefusal,
-    /// The shell applies records before the disk has them.
-    SettlesBeforeSync,
     /// The shell hands an answer to whatever attempt is under way.
     AnswersAnyAttempt,
     /// The disk says that it has synced, and has not.
@@ -24,29 +28,35 @@ pub enum Mistake {
 }
 
 impl Mistake {
-    /// Every mistake.
-    pub const ALL: [Mistake; 9] = [
+    /// The mistakes that stand around production code.
+    const AROUND: [Mistake; 9] = [
         Mistake::VotesBeforeSync,
         Mistake::ForgetsEarlyUndo,
+        Mistake::WorksAfterUndo,
         Mistake::ForgetsRefusal,
         Mistake::DoesTwice,
+        Mistake::KnowsByPrefix,
         Mistake::SilenceIsRefusal,
-        Mistake::ConflictIsRefusal,
-        Mistake::SettlesBeforeSync,
         Mistake::AnswersAnyAttempt,
         Mistake::SyncLies,
     ];
 
+    /// Every mistake.
+    pub fn all() -> impl Iterator<Item = Mistake> {
+        planted::Mistake::ALL.into_iter().map(Mistake::Code).chain(Mistake::AROUND)
+    }
+
     /// The word for the command line.
     pub fn as_str(self) -> &'static str {
         match self {
+            Mistake::Code(mistake) => mistake.as_str(),
             Mistake::VotesBeforeSync => "votes-before-sync",
             Mistake::ForgetsEarlyUndo => "forgets-early-undo",
+            Mistake::WorksAfterUndo => "works-after-undo",
             Mistake::ForgetsRefusal => "forgets-refusal",
             Mistake::DoesTwice => "does-twice",
+            Mistake::KnowsByPrefix => "knows-by-prefix",
             Mistake::SilenceIsRefusal => "silence-is-refusal",
-            Mistake::ConflictIsRefusal => "conflict-is-refusal",
-            Mistake::SettlesBeforeSync => "settles-before-sync",
             Mistake::AnswersAnyAttempt => "answers-any-attempt",
             Mistake::SyncLies => "sync-lies",
         }
@@ -54,6 +64,11 @@ impl Mistake {
 
     /// The mistake of a word; `None` when there is no such mistake.
     pub fn parse(word: &str) -> Option<Mistake> {
-        Mistake::ALL.into_iter().find(|mistake| mistake.as_str() == word)
+        Mistake::all().find(|mistake| mistake.as_str() == word)
+    }
+
+    /// The one to plant in production code.
+    pub(crate) fn in_code(self) -> Option<planted::Mistake> {
+        if let Mistake::Code(mistake) = self { Some(mistake) } else { None }
     }
 }

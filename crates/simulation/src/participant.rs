@@ -150,12 +150,23 @@ impl Participant {
         if dice.chance(weather.errors) {
             return Ok(Reaction::Answer(Response::error(dice)));
         }
-        let mark = self.marks.get(&call.share).copied();
+        let mark = self.remembered(call.share);
         match call.operation.tells() {
             None => Ok(self.first(call, mark, weather, dice)),
             Some(Verdict::Commit) => self.commit(call, mark, weather, dice),
             Some(Verdict::Rollback) => self.undo(call, mark, weather, dice),
         }
+    }
+
+    /// What it finds under a transaction's id and the branch.
+    fn remembered(&self, (id, branch): Share) -> Option<Mark> {
+        if self.mistake != Some(Mistake::KnowsByPrefix) {
+            return self.marks.get(&(id, branch)).copied();
+        }
+        // As much of an id as stands in its first eight characters: the node, and the shard.
+        let start = |id: Id| id.bits() >> 88;
+        let same = |other: &&Share| start(other.0) == start(id) && other.1 == branch;
+        self.marks.keys().find(same).map(|share| self.marks[share])
     }
 
     /// It has finished what it was working on: the mark is durable now, and the answer leaves. `None` when a crash or an
@@ -194,7 +205,8 @@ impl Participant {
             None => true,
             Some(Mark::Held) => self.mistake == Some(Mistake::DoesTwice),
             Some(Mark::Refused) => self.mistake == Some(Mistake::ForgetsRefusal),
-            Some(Mark::ReadOnly | Mark::InForce | Mark::Undone | Mark::Fenced | Mark::Broken) => false,
+            Some(Mark::Undone | Mark::Fenced) => self.mistake == Some(Mistake::WorksAfterUndo),
+            Some(Mark::ReadOnly | Mark::InForce | Mark::Broken) => false,
         };
         if let Some(mark) = mark.filter(|_| !again) {
             if matches!(mark, Mark::Refused | Mark::Undone | Mark::Fenced) {

@@ -2,6 +2,7 @@
 
 use crate::dice::Dice;
 use bytes::Bytes;
+use unanimo_journal::simulated::lookalike;
 
 /// An answer as it travels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +64,10 @@ impl Temper {
             Style::Status => Response::status(dice.pick([400, 403, 422])),
             Style::Conflict => Response::status(409),
         };
-        response.with_body(r#"{"refused":"not enough"}"#.to_owned())
+        match dice.chance(500) {
+            true => Response { body: Bytes::from([vec![b' '; 700], lookalike()].concat()), ..response },
+            false => response.with_body(r#"{"refused":"not enough"}"#.to_owned()),
+        }
     }
 
     /// An earlier call is still at work.

@@ -16,6 +16,12 @@ use unanimo_protocol::Time;
 /// The deadline is the time for the votes; nobody in the simulation works longer than this behind it.
 const DEADLINES_MS: [u64; 3] = [800, 2000, 5000];
 
+/// How many services there are.
+const PARTICIPANTS: u64 = 4;
+
+/// So many clients at least want a transaction that can begin, each one of its own.
+const ERRANDS: u64 = 20;
+
 /// Everything that is drawn before the first event.
 #[derive(Debug)]
 pub(crate) struct Scenario {
@@ -55,10 +61,8 @@ impl Scenario {
     pub(crate) fn draw(dice: &mut Dice) -> Scenario {
         let weather = Weather::draw(dice);
         let heals_at = Time(dice.within(2_000_000, 10_000_000));
-        let participants = dice.within(2, 4);
-        let mut tempers: Vec<Temper> = (0..participants).map(|_| Temper::draw(dice)).collect();
-        let routes: Vec<Route> =
-            (0..dice.within(2, 4)).map(|number| Route::draw(number, participants, dice)).collect();
+        let mut tempers: Vec<Temper> = (0..PARTICIPANTS).map(|_| Temper::draw(dice)).collect();
+        let routes: Vec<Route> = (0..dice.within(2, 4)).map(|number| Route::draw(number, dice)).collect();
         let errands = draw_errands(&routes, heals_at, dice);
         let forgets = dice.chance(100);
         let open_limit = dice.pick([1000, 1000, 1000, 5]);
@@ -103,11 +107,14 @@ fn draw_journal(forgets: bool, dice: &mut Dice) -> Config {
 }
 
 impl Route {
-    fn draw(number: u64, participants: u64, dice: &mut Dice) -> Route {
-        let mode = dice.pick([Mode::TwoPhase, Mode::Tcc]);
+    /// Routes take turns with the modes. The first one has a branch at every participant.
+    fn draw(number: u64, dice: &mut Dice) -> Route {
+        let mode = if number.is_multiple_of(2) { Mode::TwoPhase } else { Mode::Tcc };
         let deadline_ms = dice.pick(DEADLINES_MS);
-        let branches: Vec<BranchPlan> =
-            (0..dice.within(1, 4)).map(|at| draw_branch(at, participants, dice)).collect();
+        let branches: Vec<BranchPlan> = match number {
+            0 => (0..PARTICIPANTS).map(|at| draw_branch(at, at, dice)).collect(),
+            _ => (0..dice.within(1, 4)).map(|at| draw_branch(at, dice.below(PARTICIPANTS), dice)).collect(),
+        };
         let respond = dice.chance(700).then(|| respond(&branches));
         let refused = match dice.below(3) {
             0 => None,
@@ -133,10 +140,10 @@ impl Route {
     }
 }
 
-fn draw_branch(at: u64, participants: u64, dice: &mut Dice) -> BranchPlan {
+fn draw_branch(at: u64, participant: u64, dice: &mut Dice) -> BranchPlan {
     BranchPlan {
         name: format!("b{at}"),
-        service: service(dice.below(participants) as usize),
+        service: service(participant as usize),
         after: (0..at as u8).filter(|_| dice.chance(200)).collect(),
         path: format!("/{at}/${{request.body.account}}"),
         paths: Vec::new(),
@@ -163,28 +170,28 @@ pub(crate) fn service(participant: usize) -> String {
 }
 
 fn draw_errands(routes: &[Route], heals_at: Time, dice: &mut Dice) -> Vec<Errand> {
-    let count = dice.within(20, 30);
+    let count = dice.within(ERRANDS, ERRANDS + 4);
     let keyed = dice.pick([200, 600, 1000]);
-    let mut errands: Vec<Errand> = Vec::with_capacity(count as usize);
+    let mut errands: Vec<Errand> = Vec::with_capacity(2 * count as usize);
     for number in 0..count {
+        // Each mode has its turn.
+        let route = if number < 2 { number } else { dice.below(routes.len() as u64) };
         let at = Time(dice.below(heals_at.0 * 4 / 5));
-        let before = errands.last().filter(|before| before.key.is_some()).cloned();
-        let errand = match before {
-            // Another client with the same key: a user who clicked twice, or a program that reuses its key.
-            Some(before) if dice.chance(100) => twin(&before, at, dice),
-            _ => fresh(number, at, routes.len() as u64, keyed, dice),
-        };
-        errands.push(errand);
+        let body = format!("{{\"account\":\"a{number}\",\"amount\":{number}.10}}");
+        let errand = fresh(number, at, route, Bytes::from(body), keyed, dice);
+        // Another client with the same key: a user who clicked twice, or a program that reuses its key.
+        let twin = (errand.key.is_some() && dice.chance(100)).then(|| twin(&errand, at, dice));
+        errands.extend(std::iter::once(errand).chain(twin));
+        if dice.chance(30) {
+            let incomplete = Bytes::from_static(b"{\"account\":\"a\"}");
+            errands.push(fresh(count + number, at, route, incomplete, keyed, dice));
+        }
     }
     errands
 }
 
-fn fresh(number: u64, at: Time, routes: u64, keyed: u32, dice: &mut Dice) -> Errand {
-    let body = match dice.chance(30) {
-        true => Bytes::from_static(b"{\"account\":\"a\"}"),
-        false => Bytes::from(format!("{{\"account\":\"a{number}\",\"amount\":{number}.10}}")),
-    };
-    let route = dice.below(routes) as usize;
+fn fresh(number: u64, at: Time, route: u64, body: Bytes, keyed: u32, dice: &mut Dice) -> Errand {
+    let route = route as usize;
     let key = dice.chance(keyed).then(|| Key {
         scope: digest(&[b"scope", &number.to_le_bytes()]),
         fingerprint: digest(&[&route.to_le_bytes(), &body]),
@@ -198,7 +205,7 @@ fn twin(before: &Errand, at: Time, dice: &mut Dice) -> Errand {
         true => {
             twin.body = Bytes::from_static(b"{\"account\":\"other\",\"amount\":7}");
             twin.key = before.key.map(|key| Key { fingerprint: digest(&[&twin.body]), ..key });
-            twin.at = at;
+            twin.at = at + dice.micros(10, 1_000_000);
         }
         false => twin.at = before.at + dice.micros(10, 1_000_000),
     }

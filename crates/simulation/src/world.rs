@@ -33,6 +33,7 @@ use unanimo_coordinator::WaiterId;
 use unanimo_journal::Progress;
 use unanimo_journal::simulated::Simulated;
 use unanimo_protocol::Time;
+use unanimo_protocol::planted::Plant;
 
 /// How long after the storm everything may take to come to its end.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -57,6 +58,7 @@ pub struct Report {
 
 /// Runs the world of a seed to its end, or to the first broken promise.
 pub fn run(seed: u64, mistake: Option<Mistake>, trace: Trace) -> Report {
+    let _plant = Plant::new(mistake.and_then(Mistake::in_code));
     let live = || World::new(seed, mistake, trace).live();
     catch_unwind(AssertUnwindSafe(live)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -225,6 +227,15 @@ impl World {
     }
 
     fn heal(&mut self) {
+        if self.crashes < process::CRASHES_LEAST {
+            // The storm was too kind: the process ends now, and then it may heal.
+            if self.gateway.is_some() {
+                self.crash(true);
+            }
+            let at = self.now + Duration::from_millis(500);
+            self.scenario.heals_at = at;
+            return self.queue.push(at, Event::Heal);
+        }
         self.trace.note("heals", &[], String::new);
         self.phase = Phase::Healed;
         self.weather = Weather::calm();
@@ -237,6 +248,10 @@ impl World {
     /// After the storm: whether everything has come to its end, and then whether it stays so.
     fn see_whether_it_rests(&mut self) {
         if self.phase == Phase::Storm || self.phase == Phase::Over {
+            return;
+        }
+        let patient = self.now.since(self.scenario.heals_at) <= PATIENCE;
+        if self.in_the_air > 0 && patient {
             return;
         }
         let open = self.gateway.as_ref().map(|gateway| gateway.open());
@@ -256,7 +271,7 @@ impl World {
                 }
                 Phase::Storm | Phase::Over => {}
             }
-        } else if self.now.since(self.scenario.heals_at) > PATIENCE {
+        } else if !patient {
             let unended = self.oracle.unended();
             self.oracle.blame(format!(
                 "{PATIENCE:?} after the last fault {busy} clients and {open:?} transactions are not at their end: \

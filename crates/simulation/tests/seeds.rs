@@ -29,6 +29,13 @@ const SIGHTS: &[&str] = &[
     "closed in good order",
     "dropped segment",
     "the journal's queue was full",
+    "stood still",
+    "the wall clock jumped",
+    // What happens to calls on their way.
+    "lost call",
+    "late call",
+    "doubled call",
+    "lost answer",
     // What participants meet.
     "work after its undo",
     "undo before its work",
@@ -46,6 +53,7 @@ fn no_seed_breaks_a_promise_and_together_they_meet_everything() {
     for seed in 0..250 {
         let report = run(seed, None, Trace::new(None));
         assert_eq!(report.violation, None, "seed {seed}");
+        assert!(report.transactions >= 20 && report.crashes >= 2, "seed {seed}: {report:?}");
         for (sight, count) in report.sights {
             *sights.entry(sight).or_insert(0) += count;
         }

@@ -7,6 +7,7 @@
 mod budgets;
 mod calls;
 mod core;
+mod features;
 mod headers;
 mod imports;
 mod lexer;
@@ -78,6 +79,7 @@ pub fn step() -> Result<String, String> {
 
 fn examine(tree: &Tree) -> Vec<Finding> {
     let mut findings = imports::check(tree);
+    findings.extend(tree.files.iter().flat_map(features::check));
     let tests = rust::test_files(tree);
     for file in &tree.files {
         findings.extend(words::check(file));

@@ -5,13 +5,24 @@
 //! Only a sector is written as a whole or not at all: the format's one assumption.
 
 use super::{Disk, File};
+use crate::Position;
+use crate::layout::{BATCH_HEADER, BatchHeader};
 use fastrand::Rng;
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use unanimo_protocol::Epoch;
 
 const SECTOR: usize = 512;
+
+/// A body as somebody might send it who knows the format: a batch, were it not for the salt.
+pub fn lookalike() -> Vec<u8> {
+    let (salt, far) = (0, Position(u64::MAX >> 1));
+    let mut batch = vec![0; BATCH_HEADER];
+    BatchHeader { salt, number: far, synced_up_to: far, epoch: Epoch(1), closing: false }.seal(&mut batch);
+    batch
+}
 
 /// What goes wrong, from when it is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -6,6 +6,7 @@ use crate::layout::{BATCH_HEADER, BatchHeader, SECTOR, SegmentHeader};
 use crate::simulated::Simulated;
 use crate::{Error, Position, Report, open};
 use std::ops::Range;
+use unanimo_protocol::planted::{Mistake, Plant};
 use unanimo_protocol::{BranchIndex, Epoch, Id, Record};
 
 /// A journal of two starts and a rotation, with what it remembers.
@@ -234,6 +235,22 @@ fn a_body_that_looks_like_a_batch_proves_nothing() {
     assert!(torn.torn.is_some() && torn.last == Position(1), "{torn:?}");
     // With the segment's salt, which no client can guess, it would.
     assert!(matches!(torn_over(|salt| forged(salt, 3, 2)), Err(Error::Damaged { .. })));
+}
+
+/// The tests above have teeth: each of these mistakes makes one of them fail.
+#[test]
+fn planted_mistakes_are_found() {
+    for (mistake, test) in [
+        (Mistake::DamageIsTorn, no_flipped_bit_is_passed_over as fn()),
+        (
+            Mistake::TornIsDamage,
+            a_later_batch_proves_damage_only_if_it_was_written_when_the_bad_one_was_durable,
+        ),
+        (Mistake::NoSalt, a_body_that_looks_like_a_batch_proves_nothing),
+    ] {
+        let _plant = Plant::new(Some(mistake));
+        assert!(std::panic::catch_unwind(test).is_err(), "{} was not found", mistake.as_str());
+    }
 }
 
 #[test]

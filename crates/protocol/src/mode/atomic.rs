@@ -1,5 +1,6 @@
 //! What two-phase and tcc share: a ballot, a verdict, and telling it for ever.
 
+use crate::planted::{Mistake, planted};
 use crate::{
     BranchIndex, BranchSet, Cause, Concluded, Durability, Outcome, Progress, Record, Render, Transaction,
     Verdict,
@@ -27,7 +28,8 @@ pub(crate) fn ballot(
             }
         }
         Outcome::Refused => {
-            let spared = transaction.branches[branch.at()].asked == 1;
+            let asked = transaction.branches[branch.at()].asked;
+            let spared = asked == 1 || planted(Mistake::SparesAfterRetry);
             let tell = to_undo(transaction).filter(|other| *other != branch || !spared).collect();
             conclude_rollback(transaction, Cause::Refused(branch), tell, render, &mut records);
         }
@@ -114,12 +116,13 @@ fn conclude_rollback(
     render: &dyn Render,
     records: &mut Vec<Record>,
 ) {
+    let forced = transaction.keyed && !planted(Mistake::KeyedRollbackLazy);
     records.push(Record::Concluded(Concluded {
         verdict: Verdict::Rollback,
         cause: Some(cause),
         tell,
         answer: render.answer(Verdict::Rollback, Some(cause)),
-        durability: if transaction.keyed { Durability::Forced } else { Durability::Lazy },
+        durability: if forced { Durability::Forced } else { Durability::Lazy },
     }));
     end_if_nobody_is_told(tell, records);
 }

@@ -77,7 +77,9 @@ impl World {
             let body = reply.as_ref().map(|reply| String::from_utf8_lossy(&reply.answer.body));
             format!("client {client}: {status}, {heard:?} {body:?}")
         });
-        let heard = heard.filter(|_| !self.dice.chance(self.weather.lost_replies));
+        // Where nothing began nothing is lost: whoever has no key would give up, and nothing would ever begin.
+        let lost = self.dice.chance(self.weather.lost_replies);
+        let heard = heard.filter(|heard| !lost || *heard == Heard::AskAgain);
         let at = self.now + self.dice.micros(50, 5_000);
         self.queue.push(at, Event::Hear(client, heard));
     }

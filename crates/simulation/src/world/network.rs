@@ -59,6 +59,12 @@ impl World {
         // A broken connection is noticed; what is lost on the way is only missed.
         let breaks = (lost || late) && dice.chance(500);
         let again = dice.chance(weather.duplicates).then(|| takes + dice.micros(1, 5_000_000));
+        for (happens, sight) in [(lost, "lost call"), (late, "late call"), (again.is_some(), "doubled call")]
+        {
+            if happens {
+                self.oracle.saw(sight);
+            }
+        }
         if breaks && let Some(exchange) = arrival.exchange {
             let at = self.now + self.dice.micros(30, 3_000);
             self.queue.push(at, Event::Return(exchange, arrival.share, None));
@@ -143,6 +149,7 @@ impl World {
     fn answer(&mut self, arrival: Arrival, response: Option<Response>) {
         let Some(exchange) = arrival.exchange else { return };
         if self.dice.chance(self.weather.lost_answers) {
+            self.oracle.saw("lost answer");
             return;
         }
         let at = self.now + self.dice.micros(30, 3_000);
@@ -191,12 +198,8 @@ fn read(asked: Asked, response: Option<Response>, mistake: Option<Mistake>) -> A
         };
         return Answer { reading: Reading::of(outcome), status: None, content_type: None, body: None };
     };
-    let mut reading = outcome::read(asked, response.status, response.outcome, response.retry_after);
-    if mistake == Some(Mistake::ConflictIsRefusal) && reading.conflict && asked.operation.tells().is_none() {
-        reading = Reading::of(Outcome::Refused);
-    }
     Answer {
-        reading,
+        reading: outcome::read(asked, response.status, response.outcome, response.retry_after),
         status: Some(response.status),
         content_type: Some("application/json".to_owned()),
         body: Some(response.body),

@@ -1,6 +1,6 @@
 //! What happens to the gateway's process: starts, turns of its journal, timers, and ends of every kind.
 
-use super::{Event, World};
+use super::{Event, Phase, World};
 use crate::Mistake;
 use crate::gateway::{Boot, Gateway, NotStarted};
 use crate::medium::Medium;
@@ -16,8 +16,14 @@ const WALL_MS: u64 = 1_800_000_000_000;
 /// The wall clock jumps to this much before or after that: less than what would age segments.
 const JUMP_MS: u64 = 10 * 3600 * 1000;
 
-/// The most crashes of one run. Beyond it the storm only blows.
+/// The least and the most crashes of one storm. Beyond the most it only blows.
+pub(super) const CRASHES_LEAST: u64 = 2;
 const CRASHES: u64 = 10;
+
+/// What an honest wall clock shows.
+fn wall_ms(now: Time) -> u64 {
+    WALL_MS + now.0 / 1000
+}
 
 impl World {
     pub(super) fn start(&mut self) {
@@ -32,12 +38,11 @@ impl World {
         let boot = Boot {
             life,
             at: self.now,
-            unix_ms: WALL_MS + self.now.0 / 1000 + jump - JUMP_MS,
+            unix_ms: wall_ms(self.now) + jump - JUMP_MS,
             workers,
             seed: self.dice.bits(),
             scenario: &self.scenario,
             medium: Medium { disk: self.disk.clone(), lies: self.mistake == Some(Mistake::SyncLies) },
-            settles_early: self.mistake == Some(Mistake::SettlesBeforeSync),
         };
         let started = Gateway::start(boot, &mut self.oracle);
         self.trace.note("start", &[u64::from(life), u64::from(started.is_ok())], || match &started {
@@ -53,10 +58,7 @@ impl World {
                     self.oracle.saw("closed in good order");
                 }
                 self.disk.set_faults(Faults::default());
-                if self.crashes < CRASHES && self.weather.gateway_crashes > 0 && self.dice.chance(800) {
-                    let steps = 2000 / u64::from(self.weather.gateway_crashes);
-                    gateway.crashes_in = Some(1 + self.dice.micros(1, steps.max(2)).as_micros() as u64);
-                }
+                gateway.crashes_in = self.draw_crash();
                 self.gateway = Some(gateway);
                 self.see_what_came_back();
                 (0..workers).for_each(|worker| self.pump(worker));
@@ -73,6 +75,17 @@ impl World {
             }
             Err(error) => self.oracle.blame(format!("the gateway does not start: {error}")),
         }
+    }
+
+    /// After how many steps a process crashes, if it does.
+    fn draw_crash(&mut self) -> Option<u64> {
+        let storm = self.phase == Phase::Storm && self.crashes < CRASHES;
+        let soon = self.crashes < CRASHES_LEAST;
+        if !storm || !soon && (self.weather.gateway_crashes == 0 || !self.dice.chance(800)) {
+            return None;
+        }
+        let steps = 2000 / u64::from(self.weather.gateway_crashes).max(2);
+        Some(1 + self.dice.micros(1, steps.max(2)).as_micros() as u64)
     }
 
     fn see_what_came_back(&mut self) {
@@ -143,7 +156,14 @@ impl World {
         if self.dice.chance(self.weather.pauses) {
             self.stands_still_until = self.now + self.dice.micros(1_000, 2_000_000);
             let until = self.stands_still_until.0;
+            self.oracle.saw("stood still");
             self.trace.note("stands still", &[until], || format!("until {until} µs"));
+        }
+        if self.dice.chance(self.weather.clock_jumps / 100) {
+            gateway.unix_ms = wall_ms(gateway.booted) + self.dice.below(2 * JUMP_MS) - JUMP_MS;
+            let unix_ms = gateway.unix_ms;
+            self.oracle.saw("the wall clock jumped");
+            self.trace.note("wall clock", &[unix_ms], || format!("jumps to {unix_ms} ms"));
         }
         if !gateway.ending && self.crashes < CRASHES && self.dice.chance(self.weather.orderly_ends) {
             gateway.ending = true;
@@ -297,12 +317,11 @@ impl World {
         let Some(gateway) = &mut self.gateway else { return };
         let (id, now) = (append.transaction, gateway.now(self.now));
         let begins = append.records.iter().any(|record| matches!(record, Record::Begun(_)));
-        let journal_now = gateway.journal_now(self.now);
         let appended = gateway.journal.append(unanimo_journal::Append {
             transaction: id,
             epoch: gateway.journal.epoch(),
-            plan: append.plan.clone(),
-            records: append.records.clone(),
+            plan: append.plan,
+            records: append.records,
         });
         let durable = gateway.journal.watermark();
         let worker = &mut gateway.workers[at];
@@ -317,12 +336,9 @@ impl World {
                     let words: Vec<String> = records.iter().map(in_words).collect();
                     format!("{} {} (batch {})", oracle.name(id), words.join(", "), numbers[1])
                 });
-                let early = gateway.shadow.as_mut().and_then(|shadow| shadow.settle(&append, journal_now));
-                match (early, appended.settle(durable)) {
-                    (Some(settled), _) | (None, Ok(settled)) => {
-                        worker.owner.settled(now, id, settled, segment)
-                    }
-                    (None, Err(appended)) => worker.unsettled.push_back((id, appended)),
+                match appended.settle(durable) {
+                    Ok(settled) => worker.owner.settled(now, id, settled, segment),
+                    Err(appended) => worker.unsettled.push_back((id, appended)),
                 }
                 self.settle(at);
                 self.wake_journal();
