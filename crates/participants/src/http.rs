@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::time::Duration;
 use unanimo_contract::plan::ANSWER_LIMIT;
 use unanimo_contract::{Answer, Asked, Outcome, ParticipantCall, Reading, headers, outcome};
-use unanimo_upstream::{Body, Upstream};
+use unanimo_upstream::{Affinity, Body, Upstream};
 
 const TRANSACTION: HeaderName = HeaderName::from_static(headers::TRANSACTION);
 const BRANCH: HeaderName = HeaderName::from_static(headers::BRANCH);
@@ -41,7 +41,9 @@ impl Http {
         let Some(service) = services.id(&call.service) else { return unsendable() };
         let credential = services.credential(service).header();
         let Ok(request) = request(call, credential) else { return unsendable() };
-        match self.upstream.send(service, request).await {
+        // Where the service asks for it, every operation of a transaction reaches the same endpoint.
+        let affinity = Affinity::new(call.transaction.bits());
+        match self.upstream.send_for(affinity, service, request).await {
             Ok(response) => answer(call, response).await,
             Err(_) => nothing(),
         }

@@ -22,6 +22,10 @@ pub struct ServiceConfig {
     pub endpoints: Vec<String>,
     /// How it knows us.
     pub credential: Credential,
+    /// Which endpoint takes a request that may go to any.
+    pub balance: Balance,
+    /// Whether requests with the same [`crate::Affinity`] all go to one endpoint, and to no other while it is down.
+    pub affinity: bool,
     /// How long one endpoint may take to be resolved and to accept a connection. It should be well below what
     /// a caller waits for an answer, or there is no time left for another endpoint.
     pub connect_timeout: Duration,
@@ -38,12 +42,24 @@ impl Default for ServiceConfig {
         Self {
             endpoints: Vec::new(),
             credential: Credential::Anonymous,
+            balance: Balance::default(),
+            affinity: false,
             connect_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(60),
             idle_connections: 128,
             connections: 1024,
         }
     }
+}
+
+/// How requests are spread over the endpoints of a service. Each worker sees only what it has sent itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// Each has its turn.
+    #[default]
+    RoundRobin,
+    /// Of two that are drawn by chance, the one with fewer requests under way.
+    LeastRequest,
 }
 
 /// What is wrong with a service.

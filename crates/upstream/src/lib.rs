@@ -4,10 +4,12 @@
 //! an idle one. It knows whether a request that failed can have been acted upon.
 //!
 //! **Never** sends a request a second time unless the first time not one byte of it left; never follows a
-//! redirect, and never judges an answer: what a status means is for the caller to say.
+//! redirect, and never judges an answer: what a status means is for the caller to say. What must stay at one endpoint never
+//! reaches another.
 //!
 //! **Read next** [`Upstream::send`], then `rotation.rs` for which endpoint, `pool.rs` for which connection.
 
+mod affinity;
 mod answer;
 mod aside;
 mod body;
@@ -24,9 +26,10 @@ mod services;
 mod stats;
 mod upstream;
 
+pub use affinity::Affinity;
 pub use answer::Answer;
 pub use body::{Body, Broken};
-pub use config::{Config, Invalid, ServiceConfig};
+pub use config::{Balance, Config, Invalid, ServiceConfig};
 pub use credential::{Credential, InvalidToken, Token};
 pub use error::{Error, Kind, Sent};
 pub use services::{ServiceId, Services};

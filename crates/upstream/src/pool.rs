@@ -8,6 +8,7 @@ use std::time::Instant;
 use http::header::HOST;
 use http::{Request, Response};
 
+use crate::affinity::Lot;
 use crate::aside::Aside;
 use crate::connection::{Connection, Delivery};
 use crate::services::{Endpoint, Limits};
@@ -39,6 +40,16 @@ impl Pool {
 
     pub(crate) fn is_aside(&self, now: Instant) -> bool {
         self.aside.get().is_aside(now)
+    }
+
+    /// The endpoint's part in choosing it.
+    pub(crate) fn lot(&self) -> Lot {
+        self.endpoint.lot
+    }
+
+    /// How many requests are under way to it: each has a connection to itself.
+    pub(crate) fn under_way(&self) -> usize {
+        self.leased.get()
     }
 
     /// An idle connection: the one that was used last, so that in quiet times the others grow old.

@@ -2,16 +2,19 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Instant;
 
 use crate::pool::{Lease, Pool};
 use crate::services::Service;
 use crate::stats::Counters;
-use crate::{Error, Kind, clock};
+use crate::{Affinity, Balance, Error, Kind, clock};
 
-/// The endpoints of one service, in turn.
+/// The endpoints of one service.
 pub(crate) struct Rotation {
     /// Invariant: not empty.
     pools: Box<[Rc<Pool>]>,
+    balance: Balance,
+    affinity: bool,
     /// Whose turn it is.
     next: Cell<usize>,
 }
@@ -29,14 +32,24 @@ impl Rotation {
         let pools: Box<[_]> = pools.collect();
         // Each worker begins elsewhere, or all would call the same endpoint at the same time.
         let next = Cell::new(fastrand::usize(..pools.len()));
-        Self { pools, next }
+        Self { pools, balance: service.balance, affinity: service.affinity, next }
     }
 
-    /// A connection to the endpoint whose turn it is, or to the next that can be had: first among those that
-    /// are not put aside, then among all. Nothing has been sent yet, so that each may be tried.
-    pub(crate) async fn lease(&self, wanted: Wanted, counters: &Counters) -> Result<Lease, Error> {
+    /// A connection to the endpoint that is chosen, or to the next that can be had: first among those that are not put
+    /// aside, then among all. Nothing has been sent yet, so that each may be tried; but what has its own endpoint waits
+    /// for that one alone.
+    pub(crate) async fn lease(
+        &self,
+        affinity: Option<Affinity>,
+        wanted: Wanted,
+        counters: &Counters,
+    ) -> Result<Lease, Error> {
         let now = clock::now();
-        let start = self.next.get();
+        if let Some(affinity) = affinity.filter(|_| self.affinity) {
+            let own = affinity.choose(self.pools.iter().map(|pool| pool.lot()));
+            return lease_of(&self.pools[own], now, wanted, counters).await;
+        }
+        let start = self.choose(now);
         let mut failed = Vec::new();
         let mut last = None;
         for any_will_do in [false, true] {
@@ -47,14 +60,7 @@ impl Rotation {
                     continue;
                 }
                 self.next.set((index + 1) % self.pools.len());
-                if wanted == Wanted::Any
-                    && let Some(lease) = pool.take_idle(now)
-                {
-                    counters.reused.count();
-                    return Ok(lease);
-                }
-                // Boxed, since it is rare and large: most requests find an idle connection.
-                match Box::pin(pool.open(counters)).await {
+                match lease_of(pool, now, wanted, counters).await {
                     Ok(lease) => return Ok(lease),
                     Err(error) => last = Some(error),
                 }
@@ -63,4 +69,33 @@ impl Rotation {
         }
         Err(last.unwrap_or_else(|| Error::new(Kind::Connect, None)))
     }
+
+    fn choose(&self, now: Instant) -> usize {
+        match self.balance {
+            Balance::RoundRobin => self.next.get(),
+            // Two are enough: looking at all of them would send what comes at the same time to the same endpoint.
+            Balance::LeastRequest => {
+                let one = fastrand::usize(..self.pools.len());
+                let other = (one + fastrand::usize(..self.pools.len().max(2) - 1) + 1) % self.pools.len();
+                let burden = |at: &usize| (self.pools[*at].is_aside(now), self.pools[*at].under_way());
+                [one, other].into_iter().min_by_key(burden).unwrap_or(one)
+            }
+        }
+    }
+}
+
+async fn lease_of(
+    pool: &Rc<Pool>,
+    now: Instant,
+    wanted: Wanted,
+    counters: &Counters,
+) -> Result<Lease, Error> {
+    if wanted == Wanted::Any
+        && let Some(lease) = pool.take_idle(now)
+    {
+        counters.reused.count();
+        return Ok(lease);
+    }
+    // Boxed, since it is rare and large: most requests find an idle connection.
+    Box::pin(pool.open(counters)).await
 }

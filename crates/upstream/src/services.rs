@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use crate::affinity::Lot;
 use crate::stats::Counters;
-use crate::{Config, Credential, Invalid, ServiceConfig, Stats};
+use crate::{Balance, Config, Credential, Invalid, ServiceConfig, Stats};
 
 /// All services as configured. A new configuration makes new ones.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Service {
     name: Arc<str>,
     pub(crate) endpoints: Box<[Endpoint]>,
     credential: Credential,
+    pub(crate) balance: Balance,
+    pub(crate) affinity: bool,
     pub(crate) limits: Limits,
 }
 
@@ -36,6 +39,7 @@ pub(crate) struct Endpoint {
     pub(crate) address: Arc<str>,
     /// The same as the value of a `Host` header.
     pub(crate) host: HeaderValue,
+    pub(crate) lot: Lot,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +107,7 @@ impl ServiceId {
 impl Service {
     fn new(name: String, config: ServiceConfig) -> Result<Self, Invalid> {
         let endpoint = |address: String| match HeaderValue::try_from(&address) {
-            Ok(host) => Ok(Endpoint { address: address.into(), host }),
+            Ok(host) => Ok(Endpoint { lot: Lot::new(&address), address: address.into(), host }),
             Err(error) => Err(Invalid { service: name.clone(), message: format!("`{address}`: {error}") }),
         };
         let endpoints = config.endpoints.into_iter().map(endpoint).collect::<Result<_, _>>()?;
@@ -113,6 +117,7 @@ impl Service {
             idle_connections: config.idle_connections,
             connections: config.connections,
         };
-        Ok(Self { name: name.into(), endpoints, credential: config.credential, limits })
+        let ServiceConfig { credential, balance, affinity, .. } = config;
+        Ok(Self { name: name.into(), endpoints, credential, balance, affinity, limits })
     }
 }

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use crate::pool::Attempt;
 use crate::rotation::{Rotation, Wanted};
 use crate::stats::Counters;
-use crate::{Answer, Body, Error, ServiceId, Services, framing};
+use crate::{Affinity, Answer, Body, Error, ServiceId, Services, framing};
 
 /// One worker's way to all services. It stays on its thread, in a `LocalSet`; clones share their connections.
 #[derive(Clone)]
@@ -46,9 +46,29 @@ impl Upstream {
     /// # Panics
     ///
     /// Outside of a `LocalSet`, and with an id of other services than these.
-    pub async fn send(
+    pub async fn send(&self, service: ServiceId, request: Request<Body>) -> Result<Response<Answer>, Error> {
+        self.deliver(service, None, request).await
+    }
+
+    /// Sends the request as [`Upstream::send`] does; where the service asks for it, to the one endpoint to which this
+    /// affinity belongs, and to no other while that one is down.
+    ///
+    /// # Panics
+    ///
+    /// As [`Upstream::send`] does.
+    pub async fn send_for(
+        &self,
+        affinity: Affinity,
+        service: ServiceId,
+        request: Request<Body>,
+    ) -> Result<Response<Answer>, Error> {
+        self.deliver(service, Some(affinity), request).await
+    }
+
+    async fn deliver(
         &self,
         service: ServiceId,
+        affinity: Option<Affinity>,
         mut request: Request<Body>,
     ) -> Result<Response<Answer>, Error> {
         let rotation = &self.worker.rotations[service.index()];
@@ -56,13 +76,13 @@ impl Upstream {
         counters.requests.count();
         let names_host = request.headers().contains_key(HOST);
         framing::frame(&mut request);
-        let lease = rotation.lease(Wanted::Any, counters).await?;
+        let lease = rotation.lease(affinity, Wanted::Any, counters).await?;
         let request = match lease.send(request, names_host).await? {
             Attempt::Answered(answer) => return Ok(answer),
             // The service had closed the connection while it was idle. Once more, and then no more.
             Attempt::Unsent(request, _) => request,
         };
-        let lease = rotation.lease(Wanted::New, counters).await?;
+        let lease = rotation.lease(affinity, Wanted::New, counters).await?;
         match lease.send(request, names_host).await? {
             Attempt::Answered(answer) => Ok(answer),
             Attempt::Unsent(_, error) => Err(error),

@@ -12,7 +12,7 @@ use common::{One, Server, get, listen, one, run, service, text, until};
 use http_body_util::BodyExt;
 use socket2::{Domain, Socket, Type};
 use tokio::sync::Semaphore;
-use unanimo_upstream::{Kind, Sent, ServiceConfig, Upstream};
+use unanimo_upstream::{Affinity, Balance, Kind, Sent, ServiceConfig, Upstream};
 
 /// A service that answers with its own address.
 fn named() -> Server {
@@ -147,5 +147,96 @@ fn beyond_the_bound_requests_are_refused_at_once() {
         }
         assert_eq!(one.get("/").await.unwrap(), "ok");
         assert_eq!((a.accepted(), b.accepted()), (2, 2));
+    });
+}
+
+#[test]
+fn what_belongs_together_reaches_one_endpoint_from_every_worker() {
+    run(async {
+        let servers = [named(), named(), named()];
+        let addresses = servers.each_ref().map(|server| server.address);
+        let one = one(ServiceConfig { affinity: true, ..service(&addresses) });
+        let mut reached = BTreeMap::<Bytes, usize>::new();
+        for bits in 0..60 {
+            let mut own = None;
+            for _ in 0..3 {
+                let worker = Upstream::new(one.upstream.services().clone());
+                for worker in [&one.upstream, &worker] {
+                    let answer = worker.send_for(Affinity::new(bits), one.id, get("/")).await.unwrap();
+                    let endpoint = answer.collect().await.unwrap().to_bytes();
+                    assert_eq!(own.get_or_insert(endpoint.clone()), &endpoint);
+                }
+            }
+            *reached.entry(own.unwrap()).or_default() += 1;
+        }
+        assert!(reached.len() == 3 && reached.values().all(|share| (8..=35).contains(share)), "{reached:?}");
+        // What belongs to nobody is spread as ever.
+        assert_eq!(count(&one, 30).await, addresses.map(|address| (name(address), 10)).into());
+    });
+}
+
+#[test]
+fn what_belongs_to_an_endpoint_that_is_down_reaches_no_other() {
+    run(async {
+        let ((socket, down), up) = (silent(), named());
+        let one = one(ServiceConfig { affinity: true, ..service(&[down, up.address]) });
+        let ask = async |bits| match one.upstream.send_for(Affinity::new(bits), one.id, get("/")).await {
+            Ok(answer) => Ok(answer.collect().await.unwrap().to_bytes()),
+            Err(error) => Err((error.kind, error.sent)),
+        };
+        let mut waiting = Vec::new();
+        for bits in 0..20 {
+            match ask(bits).await {
+                Ok(endpoint) => assert_eq!(endpoint, name(up.address)),
+                Err(error) => {
+                    assert_eq!(error, (Kind::Connect, Sent::No));
+                    waiting.push(bits);
+                }
+            }
+        }
+        assert!((3..=17).contains(&waiting.len()), "{waiting:?}");
+        socket.listen(16).unwrap();
+        let back = Server::start(socket.into(), move |_| std::future::ready(text(down.to_string())));
+        for bits in waiting {
+            assert_eq!(ask(bits).await, Ok(name(down)));
+        }
+        drop(back);
+    });
+}
+
+#[test]
+fn the_endpoint_with_fewer_requests_under_way_takes_the_next() {
+    run(async {
+        let gate = Arc::new(Semaphore::new(0));
+        let slow = || {
+            let (listener, gate) = (listen(), gate.clone());
+            let name = listener.local_addr().unwrap().to_string();
+            Server::start(listener, move |request| {
+                let (gate, name) = (gate.clone(), name.clone());
+                async move {
+                    if request.uri().path() == "/slow" {
+                        gate.acquire().await.unwrap().forget();
+                    }
+                    text(name)
+                }
+            })
+        };
+        let servers = [slow(), slow()];
+        let addresses = servers.each_ref().map(|server| server.address);
+        let one = one(ServiceConfig { balance: Balance::LeastRequest, ..service(&addresses) });
+        let waiting = tokio::task::spawn_local({
+            let (upstream, id) = (one.upstream.clone(), one.id);
+            async move { upstream.send(id, get("/slow")).await.unwrap().collect().await.unwrap().to_bytes() }
+        });
+        until("one of them is busy", || servers.iter().map(Server::accepted).sum::<usize>() == 1).await;
+        let answered = count(&one, 50).await;
+        gate.add_permits(1);
+        let busy = waiting.await.unwrap();
+        assert_eq!(answered.into_values().collect::<Vec<_>>(), [50]);
+        assert!(one.get("/").await.is_ok());
+        let idle = addresses.into_iter().find(|address| name(*address) != busy).unwrap();
+        assert_eq!(servers.iter().find(|server| server.address == idle).unwrap().accepted(), 1);
+        // When nothing is under way chance decides: that one of two takes all 64 has a chance of one in 2⁶³.
+        assert_eq!(count(&one, 64).await.len(), 2);
     });
 }

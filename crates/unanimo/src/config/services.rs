@@ -8,10 +8,12 @@ use super::source::Span;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use unanimo_upstream::{Config, Credential, ServiceConfig};
+use unanimo_upstream::{Balance, Config, Credential, ServiceConfig};
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 10] = [
     "endpoints",
+    "balance",
+    "affinity",
     "credential",
     "anonymous",
     "connect_timeout",
@@ -20,6 +22,12 @@ const KEYS: [&str; 8] = [
     "idle_connections",
     "connections",
 ];
+
+const BALANCES: [(&str, Balance); 2] =
+    [("round-robin", Balance::RoundRobin), ("least-request", Balance::LeastRequest)];
+
+/// Whether something stays at one endpoint: one day perhaps more than a transaction.
+const AFFINITIES: [(&str, bool); 1] = [("transaction", true)];
 
 /// How long a participant's call may take, where nothing is said.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -97,6 +105,10 @@ fn read(named: &Named, service: &mut Service) -> Option<ServiceConfig> {
     let endpoints = fields.need("endpoints").and_then(|cursor| cursor.elements("`endpoints`"));
     let texts = endpoints.iter().flatten().filter_map(|cursor| cursor.text());
     config.endpoints = texts.map(str::to_owned).collect();
+    fields.set("balance", &mut config.balance, |cursor| cursor.word("a way to balance", &BALANCES));
+    fields.set("affinity", &mut config.affinity, |cursor| {
+        cursor.word("what can stay at one endpoint", &AFFINITIES)
+    });
     let patience = |cursor: Cursor| cursor.duration(PATIENCE);
     fields.set("connect_timeout", &mut config.connect_timeout, patience);
     fields.set("idle_timeout", &mut config.idle_timeout, patience);
