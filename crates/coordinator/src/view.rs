@@ -7,6 +7,7 @@ use crate::plans::Ready;
 use crate::tally::{Tally, count, end_word};
 use std::ops::Bound;
 use unanimo_contract::operations::BranchView;
+use unanimo_contract::trace::Trace;
 use unanimo_contract::{Filter, Id, Page, State, Status, Token, Verdict, View};
 use unanimo_protocol::{Cause, Progress};
 
@@ -38,6 +39,12 @@ impl Owner {
     pub fn view(&self, id: Id) -> Option<View> {
         let open = self.open.get(&id).map(view_of_open);
         open.or_else(|| self.memory.get(id).map(|finished| view_of_finished(id, finished)))
+    }
+
+    /// The trace that an open transaction's calls belong to.
+    pub fn trace(&self, id: Id) -> Option<Trace> {
+        let named = self.open.get(&id)?.calls.trace.as_ref();
+        Some(named.map_or_else(|| Trace::of_transaction(id), |context| context.trace))
     }
 
     /// A page of this owner's transactions, open and finished, ordered by id.

@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use unanimo_contract::problem::Problem;
+use unanimo_contract::trace::Trace;
 use unanimo_contract::{
     Answer, Id, Outcome, ParticipantCall, Reading, Reply, Severed, Status, Submission, Token,
 };
@@ -118,7 +119,10 @@ impl<P: Participant> Worker<P> {
                     let _ = waiter.send(*reply);
                 }
             }
-            Action::Notice { transaction, notice } => self.log(transaction, &notice),
+            Action::Notice { transaction, notice } => {
+                let trace = state.owner.trace(transaction);
+                self.log(transaction, &trace.unwrap_or_else(|| Trace::of_transaction(transaction)), &notice);
+            }
         }
     }
 
@@ -138,7 +142,9 @@ impl<P: Participant> Worker<P> {
             Err(AppendError::Full) => state.owner.unwritten(transaction, Unwritten::Full),
             Err(AppendError::TooLarge { .. }) => state.owner.unwritten(transaction, Unwritten::TooLarge),
             Err(error) => {
-                tracing::error!(%transaction, %error, "the journal takes nothing more");
+                let trace =
+                    state.owner.trace(transaction).unwrap_or_else(|| Trace::of_transaction(transaction));
+                tracing::error!(%transaction, %trace, %error, "the journal takes nothing more");
                 state.owner.unwritten(transaction, Unwritten::Poisoned);
             }
         }
@@ -159,22 +165,22 @@ impl<P: Participant> Worker<P> {
     async fn call(self, call: Box<ParticipantCall>) {
         let answer = caught(self.inner.participants.call(&call)).await;
         let answer = answer.unwrap_or_else(|| {
-            tracing::error!(transaction = %call.transaction, branch = %call.name, "a call panicked: its answer is unknown");
+            tracing::error!(transaction = %call.transaction, trace = %call.trace.trace, branch = %call.name, "a call panicked: its answer is unknown");
             Answer { reading: Reading::of(Outcome::Unknown), status: None, content_type: None, body: None }
         });
         self.enter(|state, now| state.owner.answered(now, CallId::from(&*call), answer));
     }
 
-    fn log(&self, transaction: Id, notice: &Notice) {
+    fn log(&self, transaction: Id, trace: &Trace, notice: &Notice) {
         match notice {
             Notice::Stuck { branch } => tracing::warn!(
-                %transaction, branch, "stuck: the branch keeps its transaction from ending; it is asked again until it answers"
+                %transaction, %trace, branch, "stuck: the branch keeps its transaction from ending; it is asked again until it answers"
             ),
             Notice::Heuristic { branch } => tracing::error!(
-                %transaction, branch, "heuristic: the branch ended against the verdict; an operator has to look"
+                %transaction, %trace, branch, "heuristic: the branch ended against the verdict; an operator has to look"
             ),
             Notice::Unrendered { what } => tracing::warn!(
-                %transaction, what, "the client's answer lacks what it should hold; null was sent in its place"
+                %transaction, %trace, what, "the client's answer lacks what it should hold; null was sent in its place"
             ),
             Notice::Recovered => {
                 let micros = self.inner.links.clock.now().time.0;

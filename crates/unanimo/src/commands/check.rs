@@ -1,6 +1,6 @@
 //! `unanimo check FILE`: says whether a configuration can be served, and everything that is wrong with it.
 
-use crate::config;
+use crate::{config, log};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,7 +54,7 @@ fn counted(number: usize, what: &str) -> String {
 /// Writes mistakes and warnings to standard error, in colour where somebody watches.
 pub fn tell(mistakes: &[config::Mistake]) {
     let mut stderr = io::stderr().lock();
-    let coloured = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let coloured = stderr.is_terminal() && !log::wants_no_colour();
     for mistake in mistakes {
         let _ = writeln!(stderr, "{}\n", mistake.rendered(coloured));
     }

@@ -1,6 +1,7 @@
-//! `unanimo run FILE`: serves a configuration.
+//! `unanimo run PATH`: serves a configuration.
 
 use crate::commands::check;
+use crate::config::{Format, Log, Mistake};
 use crate::{config, log, serve};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,6 +11,9 @@ use std::process::ExitCode;
 pub struct Run {
     /// The configuration: a file, or a folder whose `*.yaml` are read together
     path: PathBuf,
+    /// How log lines look, in place of what the configuration says
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    log_format: Option<Format>,
 }
 
 impl Run {
@@ -18,12 +22,19 @@ impl Run {
         let loaded = match config::load(&self.path) {
             Ok(loaded) => loaded,
             Err(mistakes) => {
-                check::tell(&mistakes);
+                // What the configuration says of the log is not known: it could not be read.
+                let format = self.log_format.unwrap_or(Format::Text);
+                if format == Format::Json {
+                    log::start(&Log { format, ..Log::default() });
+                }
+                tell(&mistakes, format);
                 return ExitCode::from(1);
             }
         };
-        check::tell(&loaded.warnings);
-        log::start(&loaded.config.log);
+        let log = loaded.config.log;
+        let log = Log { format: self.log_format.unwrap_or(log.format), ..log };
+        log::start(&log);
+        tell(&loaded.warnings, log.format);
         match serve::serve(loaded.config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
@@ -31,5 +42,13 @@ impl Run {
                 ExitCode::from(3)
             }
         }
+    }
+}
+
+/// Tells mistakes as a compiler does, or as log lines to whoever reads nothing else.
+fn tell(mistakes: &[Mistake], format: Format) {
+    match format {
+        Format::Text => check::tell(mistakes),
+        Format::Json => mistakes.iter().for_each(log::mistake),
     }
 }
