@@ -9,8 +9,9 @@ use std::fmt;
 use std::time::Duration;
 use unanimo_protocol::{BranchIndex, BranchOutline, Outline, OutlineError};
 
-/// The version of the language in which the plan's expressions are written.
-pub const LANGUAGE: u32 = 1;
+/// The version of the language in which the plan's expressions are written. 1 has paths alone; 2 has CEL too, and
+/// reads every expression of 1 as 1 does.
+pub const LANGUAGE: u32 = 2;
 
 /// The longest call that is sent, in bytes of path, headers and body.
 pub const CALL_LIMIT: usize = 64 * 1024;
@@ -28,7 +29,7 @@ pub const RESPONSE_LIMIT: usize = 256 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// [`LANGUAGE`] when the plan was made.
+    /// [`LANGUAGE`] of the program that made the plan. An older one is still read.
     pub language: u32,
     /// The route's name.
     pub route: String,
@@ -116,7 +117,7 @@ impl fmt::Display for PlanError {
         match self {
             PlanError::Malformed(error) => write!(f, "the plan cannot be read: {error}"),
             PlanError::Language(found) => {
-                write!(f, "the plan's expressions are of version {found}, this program knows {LANGUAGE}")
+                write!(f, "the plan's expressions are of version {found}, this program knows 1 to {LANGUAGE}")
             }
             PlanError::Mode(mode) => write!(f, "the plan's mode `{mode}` is not known to this program"),
             PlanError::Outline(error) => write!(f, "{error}"),
@@ -136,7 +137,7 @@ impl Plan {
     /// Reads a stored plan.
     pub fn decode(stored: &[u8]) -> Result<Plan, PlanError> {
         let plan: Plan = serde_json::from_slice(stored).map_err(PlanError::Malformed)?;
-        if plan.language != LANGUAGE {
+        if !(1..=LANGUAGE).contains(&plan.language) {
             return Err(PlanError::Language(plan.language));
         }
         plan.outline()?;
@@ -217,12 +218,21 @@ mod tests {
     }
 
     #[test]
-    fn another_language_is_refused_by_name() {
-        let stored =
-            br#"{"language":2,"route":"r","mode":"tcc","deadline_ms":1,"answer_timeout_ms":1,"branches":[]}"#;
-        assert_eq!(
-            Plan::decode(stored).unwrap_err().to_string(),
-            "the plan's expressions are of version 2, this program knows 1"
-        );
+    fn an_older_language_is_read_and_a_later_one_refused_by_name() {
+        let plan = |language: u32| {
+            let stored = serde_json::json!({
+                "language": language, "route": "r", "mode": "tcc", "deadline_ms": 1, "answer_timeout_ms": 1,
+                "branches": [{ "name": "b", "service": "s", "path": "/b", "call_timeout_ms": 1 }],
+            });
+            Plan::decode(stored.to_string().as_bytes())
+        };
+        assert_eq!(plan(1).unwrap().language, 1);
+        assert_eq!(plan(2).unwrap().language, 2);
+        for unknown in [0, 3] {
+            assert_eq!(
+                plan(unknown).unwrap_err().to_string(),
+                format!("the plan's expressions are of version {unknown}, this program knows 1 to 2")
+            );
+        }
     }
 }

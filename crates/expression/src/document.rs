@@ -44,7 +44,8 @@ impl Document {
     }
 }
 
-fn member<'a>(object: &'a [u8], name: &str) -> Result<&'a [u8], Reason> {
+/// The value of a member of a checked object.
+pub(crate) fn member<'a>(object: &'a [u8], name: &str) -> Result<&'a [u8], Reason> {
     let mut found = None;
     let mut tokens = Tokens::inside(object);
     while let (Some(key), Some(value)) = (tokens.next(), tokens.next()) {

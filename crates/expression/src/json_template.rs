@@ -5,8 +5,9 @@ use std::fmt::{self, Display, Formatter};
 
 use serde_json::Value as Json;
 
-use crate::template::Part;
-use crate::{ParseError, Reason, Reference, Scope, Template, Unrenderable, Value, text};
+use crate::cel::Program;
+use crate::template::{Part, dependencies};
+use crate::{Dependency, ParseError, Reason, Reference, Scope, Template, Unrenderable, Value, text};
 
 /// How deep a template may nest.
 const MAX_DEPTH: usize = 32;
@@ -27,10 +28,14 @@ enum Piece {
     Literal(Box<[u8]>),
     /// A whole value.
     Whole(Reference),
+    /// A whole value that is computed.
+    WholeComputed(Box<Program>),
     /// A string begins: what follows, up to `Close`, stands inside it.
     Open,
     /// Part of a string.
     Inside(Reference),
+    /// Part of a string that is computed.
+    InsideComputed(Box<Program>),
     /// A string ends.
     Close,
 }
@@ -48,9 +53,18 @@ impl JsonTemplate {
 
     /// What the expressions name, in the order in which they stand; what is named twice comes twice.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
-        self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Whole(reference) | Piece::Inside(reference) => Some(reference),
-            Piece::Literal(_) | Piece::Open | Piece::Close => None,
+        self.dependencies().map(|dependency| dependency.reference)
+    }
+
+    /// The same, with what is needed only if it is there.
+    pub fn dependencies(&self) -> impl Iterator<Item = Dependency<'_>> {
+        self.pieces.iter().flat_map(|piece| {
+            let (bare, program) = match piece {
+                Piece::Whole(reference) | Piece::Inside(reference) => (Some(reference), None),
+                Piece::WholeComputed(program) | Piece::InsideComputed(program) => (None, Some(&**program)),
+                Piece::Literal(_) | Piece::Open | Piece::Close => (None, None),
+            };
+            dependencies(bare, program)
         })
     }
 
@@ -68,14 +82,14 @@ impl JsonTemplate {
         let mut pieces = self.pieces.iter();
         let mut value_at = out.len();
         while let Some(piece) = pieces.next() {
-            if matches!(piece, Piece::Open | Piece::Whole(_)) {
+            if matches!(piece, Piece::Open | Piece::Whole(_) | Piece::WholeComputed(_)) {
                 value_at = out.len();
             }
             if let Err(failure) = piece.render(scope, out) {
                 failures.push(failure);
                 out.truncate(value_at);
                 out.extend_from_slice(b"null");
-                if matches!(piece, Piece::Inside(_)) {
+                if matches!(piece, Piece::Inside(_) | Piece::InsideComputed(_)) {
                     pieces.by_ref().find(|piece| matches!(piece, Piece::Close));
                 }
             }
@@ -93,6 +107,11 @@ impl Piece {
                 .value(reference)
                 .map(|value| push_whole(&value, out))
                 .map_err(|reason| Unrenderable::new(reference, reason))?,
+            Piece::WholeComputed(program) => program.push_json(scope, out)?,
+            Piece::InsideComputed(program) => program.with_text(scope, |text| {
+                text::escape(text, out);
+                Ok(())
+            })?,
             Piece::Inside(reference) => scope
                 .value(reference)
                 .and_then(|value| push_inside(&value, out))
@@ -184,6 +203,7 @@ impl Compiler {
         let parts = Template::parse(source)?.into_parts().into_vec();
         match <[Part; 1]>::try_from(parts) {
             Ok([Part::Value(reference)]) => self.push(Piece::Whole(reference)),
+            Ok([Part::Computed(program)]) => self.push(Piece::WholeComputed(program)),
             Ok(parts) => self.mixed(parts.into()),
             Err(parts) => self.mixed(parts),
         }
@@ -201,6 +221,7 @@ impl Compiler {
             match part {
                 Part::Literal(_, text) => text::escape(&text, &mut self.literal),
                 Part::Value(reference) => self.push(Piece::Inside(reference)),
+                Part::Computed(program) => self.push(Piece::InsideComputed(program)),
             }
         }
         if plain { self.literal.push(b'"') } else { self.push(Piece::Close) }

@@ -1,4 +1,4 @@
-//! One expression: the text between `${` and `}`.
+//! A bare path: an expression that names one value, which is then copied byte for byte.
 //!
 //! The syntax is the part of CEL that names a value: identifiers, `.name`, `["any name"]` and `[0]`.
 
@@ -10,9 +10,6 @@ use crate::reference::{begins_identifier, continues_identifier, is_keyword};
 use crate::{Reference, Step};
 
 const MAX_STEPS: usize = 32;
-const MAX_BYTES: usize = 4096;
-
-const ONLY_PATHS: &str = "only paths can be used in this version, such as `request.body.items[0].sku`";
 
 /// What is wrong with a template, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,45 +40,63 @@ impl Display for ParseError {
 
 impl Error for ParseError {}
 
-/// Reads the expression that begins at `start`, just behind its `${`; also returns where the text goes on,
-/// just behind its `}`.
-pub(crate) fn parse(text: &str, start: usize) -> Result<(Reference, usize), ParseError> {
-    let mut reader = Reader { text, at: start, opened: start - "${".len() };
-    reader.skip_whitespace();
-    if reader.peek() == Some(b'}') {
-        return Err(ParseError::new(reader.at, "an expression is missing between `${` and `}`"));
+/// Reads the path between `start` and `end`; `None` where something else stands there.
+pub(crate) fn parse(text: &str, start: usize, end: usize) -> Result<Option<Reference>, ParseError> {
+    let mut reader = Reader { text: &text[..end], at: start };
+    match reader.path() {
+        Ok((root, root_at, steps)) => resolve(root, root_at, steps, end).map(Some),
+        Err(Stop::NoPath) => Ok(None),
+        Err(Stop::Wrong(error)) => Err(error),
     }
-    let root_at = reader.at;
-    let root = reader.identifier()?;
-    let mut steps = Vec::new();
-    loop {
-        reader.skip_whitespace();
-        let offset = reader.at;
-        let step = match reader.peek() {
-            Some(b'}') => break,
-            Some(b'.') => Step::Member(reader.dotted()?),
-            Some(b'[') => reader.bracketed()?,
-            _ => return Err(reader.unexpected()),
-        };
-        if steps.len() == MAX_STEPS {
-            return Err(ParseError::new(offset, format!("a path has at most {MAX_STEPS} steps")));
-        }
-        steps.push((offset, step));
+}
+
+/// A path's root and where it stands; and its steps, with where each begins.
+type Path<'a> = (&'a str, usize, Vec<(usize, Step)>);
+
+/// Why there is no path to be read.
+enum Stop {
+    /// It is none: something else, or nothing that can be understood.
+    NoPath,
+    /// It is one, with something wrong in it.
+    Wrong(ParseError),
+}
+
+impl From<ParseError> for Stop {
+    fn from(error: ParseError) -> Self {
+        Stop::Wrong(error)
     }
-    if reader.at - start > MAX_BYTES {
-        return Err(ParseError::new(start, format!("an expression has at most {MAX_BYTES} bytes")));
-    }
-    let steps = Steps { end: reader.at, left: steps.into_iter() };
-    Ok((resolve(root, root_at, steps)?, reader.at + 1))
 }
 
 struct Reader<'a> {
     text: &'a str,
     at: usize,
-    opened: usize,
 }
 
 impl<'a> Reader<'a> {
+    fn path(&mut self) -> Result<Path<'a>, Stop> {
+        self.skip_whitespace();
+        let root_at = self.at;
+        if self.peek().is_none() {
+            return Err(ParseError::new(root_at, "an expression is missing between `${` and `}`").into());
+        }
+        let root = self.identifier()?;
+        if is_keyword(root) {
+            return Err(Stop::NoPath);
+        }
+        let mut steps = Vec::new();
+        loop {
+            self.skip_whitespace();
+            let offset = self.at;
+            let step = match self.peek() {
+                None => return Ok((root, root_at, steps)),
+                Some(b'.') => Step::Member(self.dotted()?),
+                Some(b'[') => self.bracketed()?,
+                Some(_) => return Err(Stop::NoPath),
+            };
+            steps.push((offset, step));
+        }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -92,21 +107,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Why the text cannot go on as it does here.
-    fn unexpected(&self) -> ParseError {
-        match self.peek() {
-            None => ParseError::new(self.opened, "`${` is never closed by `}`"),
-            Some(b'-') => ParseError::new(
-                self.at,
-                format!("{ONLY_PATHS}; a name with a hyphen is written in brackets: `[\"x-tenant\"]`"),
-            ),
-            Some(_) => ParseError::new(self.at, ONLY_PATHS),
-        }
-    }
-
-    fn identifier(&mut self) -> Result<&'a str, ParseError> {
+    fn identifier(&mut self) -> Result<&'a str, Stop> {
         if !self.peek().is_some_and(begins_identifier) {
-            return Err(self.unexpected());
+            return Err(Stop::NoPath);
         }
         let from = self.at;
         while self.peek().is_some_and(continues_identifier) {
@@ -115,30 +118,29 @@ impl<'a> Reader<'a> {
         Ok(&self.text[from..self.at])
     }
 
-    fn dotted(&mut self) -> Result<String, ParseError> {
+    fn dotted(&mut self) -> Result<String, Stop> {
         self.at += 1;
         self.skip_whitespace();
         let offset = self.at;
         let name = self.identifier()?;
         if is_keyword(name) {
             let message = format!("`{name}` is a keyword; as a name it is written `[\"{name}\"]`");
-            return Err(ParseError::new(offset, message));
+            return Err(ParseError::new(offset, message).into());
         }
         Ok(name.to_owned())
     }
 
-    fn bracketed(&mut self) -> Result<Step, ParseError> {
+    fn bracketed(&mut self) -> Result<Step, Stop> {
         self.at += 1;
         self.skip_whitespace();
         let step = match self.peek() {
             Some(quote @ (b'"' | b'\'')) => Step::Member(self.quoted(quote)?),
             Some(b'0'..=b'9') => Step::Index(self.index()?),
-            Some(b'-') => return Err(ParseError::new(self.at, "an index is counted from 0")),
-            _ => return Err(self.unexpected()),
+            _ => return Err(Stop::NoPath),
         };
         self.skip_whitespace();
         if self.peek() != Some(b']') {
-            return Err(self.unexpected());
+            return Err(Stop::NoPath);
         }
         self.at += 1;
         Ok(step)
@@ -245,7 +247,17 @@ impl Steps {
     }
 }
 
-fn resolve(root: &str, root_at: usize, mut steps: Steps) -> Result<Reference, ParseError> {
+/// What a root and its steps name; each step with where it stands, and `end` where the path ends.
+pub(crate) fn resolve(
+    root: &str,
+    root_at: usize,
+    steps: Vec<(usize, Step)>,
+    end: usize,
+) -> Result<Reference, ParseError> {
+    if let Some((offset, _)) = steps.get(MAX_STEPS) {
+        return Err(ParseError::new(*offset, format!("a path has at most {MAX_STEPS} steps")));
+    }
+    let mut steps = Steps { left: steps.into_iter(), end };
     match root {
         "request" => request(steps),
         "transaction" => {
@@ -283,7 +295,8 @@ fn header(steps: Steps) -> Result<Reference, ParseError> {
     Ok(Reference::RequestHeader(name.to_ascii_lowercase()))
 }
 
-fn unknown(offset: usize, name: &str, known: &[&str]) -> ParseError {
+/// Nothing is called so here.
+pub(crate) fn unknown(offset: usize, name: &str, known: &[&str]) -> ParseError {
     ParseError {
         offset,
         message: format!("unknown name `{name}`: known here are {}", known.join(", ")),

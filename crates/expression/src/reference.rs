@@ -38,6 +38,20 @@ pub enum Step {
     Index(usize),
 }
 
+impl Reference {
+    /// Whether this is `whole`, or a part of it.
+    pub(crate) fn is_within(&self, whole: &Reference) -> bool {
+        match (self, whole) {
+            (Reference::RequestBody(path), Reference::RequestBody(way)) => path.starts_with(way),
+            (
+                Reference::BranchResponse { branch, path },
+                Reference::BranchResponse { branch: other, path: way },
+            ) => branch == other && path.starts_with(way),
+            _ => self == whole,
+        }
+    }
+}
+
 impl Display for Reference {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,7 +1,8 @@
 //! Text with `${…}` in it, rendered for the place where it will stand.
 
+use crate::cel::Program;
 use crate::place::{self, PathChecker, Place};
-use crate::{ParseError, Reference, Scope, Unrenderable, path};
+use crate::{ParseError, Reference, Scope, Unrenderable, bounds, path};
 
 /// Text with `${…}` in it. `$${` stands for a literal `${`.
 #[derive(Clone, Debug)]
@@ -15,6 +16,16 @@ pub(crate) enum Part {
     /// Text, and where it begins in the source.
     Literal(usize, Box<str>),
     Value(Reference),
+    Computed(Box<Program>),
+}
+
+/// A value that a template needs from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dependency<'a> {
+    /// Which one.
+    pub reference: &'a Reference,
+    /// Whether the expression that takes it also asks whether it is there, with `has`.
+    pub is_optional: bool,
 }
 
 impl Template {
@@ -33,9 +44,12 @@ impl Template {
                 continue;
             }
             push_literal(&mut parts, literal_at, &mut literal);
-            let (reference, behind) = path::parse(text, inside)?;
-            parts.push(Part::Value(reference));
-            (at, literal_at) = (behind, behind);
+            let end = bounds::end(text, inside)?;
+            parts.push(match path::parse(text, inside, end)? {
+                Some(reference) => Part::Value(reference),
+                None => Part::Computed(Program::compile(text, inside, end)?.into()),
+            });
+            (at, literal_at) = (end + 1, end + 1);
         }
         literal.push_str(&text[at..]);
         push_literal(&mut parts, literal_at, &mut literal);
@@ -49,9 +63,18 @@ impl Template {
 
     /// What the expressions name, in the order in which they stand; what is named twice comes twice.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Value(reference) => Some(reference),
-            Part::Literal(..) => None,
+        self.dependencies().map(|dependency| dependency.reference)
+    }
+
+    /// The same, with what is needed only if it is there.
+    pub fn dependencies(&self) -> impl Iterator<Item = Dependency<'_>> {
+        self.parts.iter().flat_map(|part| {
+            let (bare, program) = match part {
+                Part::Literal(..) => (None, None),
+                Part::Value(reference) => (Some(reference), None),
+                Part::Computed(program) => (None, Some(program)),
+            };
+            dependencies(bare, program.map(|program| &**program))
         })
     }
 
@@ -76,7 +99,7 @@ impl Template {
     pub fn check_header(&self) -> Result<(), ParseError> {
         self.parts.iter().try_for_each(|part| match part {
             Part::Literal(offset, text) => place::check_header(*offset, text),
-            Part::Value(_) => Ok(()),
+            Part::Value(_) | Part::Computed(_) => Ok(()),
         })
     }
 
@@ -87,7 +110,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Literal(offset, text) => checker.literal(*offset, text)?,
-                Part::Value(_) => checker.value()?,
+                Part::Value(_) | Part::Computed(_) => checker.value()?,
             }
         }
         checker.end()
@@ -106,10 +129,24 @@ impl Template {
                     .value(reference)
                     .and_then(|value| place.push_value(&value.text()?, &mut out))
                     .map_err(|reason| Unrenderable::new(reference, reason))?,
+                Part::Computed(program) => {
+                    program.with_text(scope, |text| place.push_value(text, &mut out))?;
+                }
             }
         }
         Ok(out)
     }
+}
+
+/// What a bare path or a program needs.
+pub(crate) fn dependencies<'a>(
+    bare: Option<&'a Reference>,
+    program: Option<&'a Program>,
+) -> impl Iterator<Item = Dependency<'a>> {
+    let bare = bare.map(|reference| Dependency { reference, is_optional: false });
+    let needs = program.into_iter().flat_map(Program::needs);
+    bare.into_iter()
+        .chain(needs.map(|need| Dependency { reference: &need.reference, is_optional: need.is_optional }))
 }
 
 fn push_literal(parts: &mut Vec<Part>, offset: usize, literal: &mut String) {

@@ -66,11 +66,110 @@ pub enum Reason {
     EmptySegment,
     /// It is `.` or `..`, and would make a path lead elsewhere.
     DotSegment,
+    /// It is an expression that has no result for these values.
+    Uncomputable(Fault),
+}
+
+/// Why an expression has no result for the values that it met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// It would cost more time or memory than an expression may.
+    TooCostly,
+    /// Its result is larger than a call or an answer may be.
+    TooLarge,
+    /// An integer beyond 64 bits, or a number beyond a double.
+    Overflow,
+    /// An integer divided by zero.
+    DivisionByZero,
+    /// Infinite, or not a number: JSON cannot say that.
+    NotFinite,
+    /// A list has no element there.
+    OutOfRange,
+    /// A map has no member of that name.
+    NoSuchMember,
+    /// A member is asked of what has none.
+    NoMembers(Kind),
+    /// Elements are asked of what has none.
+    NoElements(Kind),
+    /// Neither a name nor a place in a list.
+    NoIndex(Kind),
+    /// An operator or a function that cannot be applied to this kind of value.
+    Operand(&'static str, Kind),
+    /// An operator or a function that cannot be applied to these two kinds together.
+    Operands(&'static str, Kind, Kind),
+    /// An operator that needs true or false.
+    NotTrueOrFalse(&'static str, Kind),
+    /// A text that does not spell what the function makes.
+    Conversion(&'static str),
+    /// A member's name that is no text.
+    NameNotText(Kind),
+    /// A map with the same name twice.
+    NameTwice,
+}
+
+/// The kinds of values that an expression computes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool,
+    /// A whole number of 64 bits.
+    Int,
+    /// Any other number.
+    Double,
+    /// Text.
+    Text,
+    /// A list: an array in JSON.
+    List,
+    /// A map: an object in JSON.
+    Map,
+}
+
+impl Display for Kind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Null => "null",
+            Kind::Bool => "a bool",
+            Kind::Int => "an int",
+            Kind::Double => "a double",
+            Kind::Text => "a string",
+            Kind::List => "a list",
+            Kind::Map => "a map",
+        })
+    }
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::TooCostly => f.write_str("it costs more than an expression may"),
+            Fault::TooLarge => f.write_str("its result is too large"),
+            Fault::Overflow => f.write_str("a number is too large"),
+            Fault::DivisionByZero => f.write_str("a division by zero"),
+            Fault::NotFinite => f.write_str("the result is infinite or not a number"),
+            Fault::OutOfRange => f.write_str("a list has no element there"),
+            Fault::NoSuchMember => f.write_str("a map has no member of that name"),
+            Fault::NoMembers(kind) => write!(f, "{kind} has no members"),
+            Fault::NoElements(kind) => write!(f, "{kind} has no elements"),
+            Fault::NoIndex(kind) => write!(f, "{kind} is neither a name nor a place in a list"),
+            Fault::Operand(name, kind) => write!(f, "`{name}` cannot take {kind}"),
+            Fault::Operands(name, left, right) => write!(f, "`{name}` cannot take {left} and {right}"),
+            Fault::NotTrueOrFalse(name, kind) => write!(f, "`{name}` needs true or false, not {kind}"),
+            Fault::Conversion(name) => write!(f, "`{name}` cannot read this text"),
+            Fault::NameNotText(kind) => write!(f, "a member's name is a string, not {kind}"),
+            Fault::NameTwice => f.write_str("a map has the same name twice"),
+        }
+    }
 }
 
 impl Display for Reason {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Reason::Uncomputable(fault) = self {
+            return write!(f, "cannot be computed: {fault}");
+        }
         f.write_str(match self {
+            Reason::Uncomputable(_) => "cannot be computed",
             Reason::Missing => "is missing",
             Reason::Ambiguous => "is ambiguous: a member on the way to it stands there more than once",
             Reason::NotText => "is an object or an array where text is needed",

@@ -17,7 +17,10 @@ pub fn check(rust: &Rust) -> Vec<Finding> {
         return Vec::new();
     }
     let paths = rust.paths.iter().filter(|path| !rust.is_test(path.line));
+    // A parser that recurses deeply needs a larger stack than its caller's, and only a thread has one.
+    let is_stack = rust.package() == "expression" && rust.file.name() == "stack.rs";
     paths
+        .filter(|path| !(is_stack && path.starts_with(&["std", "thread"])))
         .filter_map(|path| {
             let message = format!("`{}`: {}", path.segments.join("::"), wrong(path)?);
             Some(Finding::new(&rust.file.path, path.line, RULE, message))
@@ -68,6 +71,14 @@ mod tests {
             assert!(planted("crates/runtime/src/b.rs", text, check).is_empty(), "{text}");
             assert!(planted("crates/protocol/tests/b.rs", text, check).is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_stack_may_be_a_thread_and_nothing_else() {
+        let text = "fn f() { std::thread::scope(g); }";
+        assert!(planted("crates/expression/src/cel/stack.rs", text, check).is_empty());
+        assert!(!planted("crates/coordinator/src/stack.rs", text, check).is_empty());
+        assert!(!planted("crates/expression/src/stack.rs", "fn f() { std::fs::read(g); }", check).is_empty());
     }
 
     #[test]

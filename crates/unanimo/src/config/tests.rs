@@ -74,7 +74,7 @@ fn a_route_becomes_a_match_and_a_plan() {
     assert_eq!(transaction.pass_credentials, ["authorization"]);
     let stored: serde_json::Value = serde_json::from_slice(&transaction.plan.encode()).unwrap();
     let expected = json!({
-        "language": 1, "route": "transfer", "mode": "tcc", "deadline_ms": 3000, "answer_timeout_ms": 4000,
+        "language": 2, "route": "transfer", "mode": "tcc", "deadline_ms": 3000, "answer_timeout_ms": 4000,
         "branches": [
             {
                 "name": "debit", "service": "bank-a", "after": [1], "call_timeout_ms": 700,
