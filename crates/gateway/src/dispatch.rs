@@ -1,5 +1,6 @@
 //! From a request's head to who answers it.
 
+use crate::access::Line;
 use crate::answer::{self, Body};
 use crate::connection::Client;
 use crate::metrics::Measure;
@@ -76,7 +77,8 @@ pub(crate) async fn answer<T: Transactions>(
     client: Rc<Client<T>>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Cut> {
-    let measure = Measure::begin(&client.worker.tally);
+    let line = client.worker.logs_requests.then(|| Line::new(&client.address, &request));
+    let measure = Measure::begin(&client.worker.tally, line);
     let mut work = pin!(route(&client, request, &measure));
     let caught = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),

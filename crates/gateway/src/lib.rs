@@ -8,6 +8,7 @@
 //!
 //! **Read next** [`serve`] for a worker's life, `dispatch.rs` for a request's way, `table/mod.rs` for which route wins.
 
+mod access;
 mod answer;
 mod authority;
 mod clock;
@@ -26,6 +27,7 @@ mod pulse;
 mod server;
 mod status;
 mod table;
+mod trace;
 mod transaction;
 mod upload;
 

@@ -1,5 +1,6 @@
 //! What the gateway counts. Each worker counts for itself, without locked instructions; who asks gets the sums.
 
+use crate::access::Line;
 use crate::clock;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -11,6 +12,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use unanimo_contract::Id;
+use unanimo_contract::trace::Trace;
 use unanimo_upstream::Kind;
 
 /// The route's label for requests that no route took, and for the gateway's own paths.
@@ -118,16 +121,19 @@ pub(crate) struct Measure {
     began: Instant,
     route: Cell<usize>,
     status: Cell<usize>,
+    /// Boxed, since most gateways have none.
+    line: Option<Box<Line>>,
 }
 
 impl Measure {
-    pub(crate) fn begin(tally: &Arc<Tally>) -> Measure {
+    pub(crate) fn begin(tally: &Arc<Tally>, line: Option<Line>) -> Measure {
         let none = tally.routes.len() - 2;
         Measure {
             tally: tally.clone(),
             began: clock::now(),
             route: Cell::new(none),
             status: Cell::new(STATUSES.len() - 1),
+            line: line.map(Box::new),
         }
     }
 
@@ -141,8 +147,25 @@ impl Measure {
         self.route.set(self.tally.routes.len() - 1);
     }
 
+    /// It went on as a step of this trace.
+    pub(crate) fn trace(&self, trace: Trace) {
+        if let Some(line) = &self.line {
+            line.trace(trace);
+        }
+    }
+
+    /// It became this transaction.
+    pub(crate) fn transaction(&self, transaction: Id) {
+        if let Some(line) = &self.line {
+            line.transaction(transaction);
+        }
+    }
+
     /// It is answered with this status.
     pub(crate) fn answered(&self, status: u16) {
+        if let Some(line) = &self.line {
+            line.status(status);
+        }
         self.status.set(match status {
             ..300 => 0,
             300..400 => 1,
@@ -179,6 +202,9 @@ impl Drop for Measure {
             route.answers[self.status.get()].add(1);
             route.durations[BUCKETS.iter().take_while(|bound| seconds > **bound).count()].add(1);
             route.microseconds.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            if let Some(line) = &self.line {
+                line.write(&route.name, took);
+            }
         });
     }
 }
@@ -294,13 +320,13 @@ mod tests {
             let tally = metrics.worker(names.iter());
             tally.open.add(3);
             tally.open.take(1);
-            let measure = Measure::begin(&tally);
+            let measure = Measure::begin(&tally, None);
             measure.route(1);
             measure.trouble(Some(Kind::Broken));
             measure.answered(if worker == 0 { 502 } else { 204 });
             drop(measure);
-            drop(Measure::begin(&tally));
-            Measure::begin(&tally).own_path();
+            drop(Measure::begin(&tally, None));
+            Measure::begin(&tally, None).own_path();
         }
         let text = scraped(&metrics);
         for line in [

@@ -7,7 +7,7 @@ use crate::metrics::Measure;
 use crate::path::Path;
 use crate::pulse::Pulse;
 use crate::upload::{Progress, Upload};
-use crate::{Limits, clock, hygiene};
+use crate::{Limits, clock, hygiene, trace};
 use http::header::{CONNECTION, HeaderValue, TE};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri, Version};
@@ -65,6 +65,7 @@ pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Ask
     };
     let takes_trailers = hygiene::takes_trailers(&asked.headers);
     hygiene::clean_request(&mut asked.headers, &client.address, asked.host);
+    asked.measure.trace(trace::step(&mut asked.headers));
     if takes_trailers {
         asked.headers.insert(TE, HeaderValue::from_static("trailers"));
         asked.headers.insert(CONNECTION, HeaderValue::from_static("te"));

@@ -31,6 +31,8 @@ pub struct Worker<T> {
     pub limits: Limits,
     /// Where requests are counted.
     pub metrics: Metrics,
+    /// Whether the log has a line for each request.
+    pub logs_requests: bool,
 }
 
 /// How a worker ended.
@@ -47,6 +49,7 @@ pub(crate) struct Shared<T> {
     pub(crate) upstream: Upstream,
     pub(crate) limits: Limits,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) logs_requests: bool,
     pub(crate) protocol: http1::Builder,
     pub(crate) stages: Stages,
     /// One for each connection that may be open.
@@ -65,12 +68,13 @@ pub async fn serve<T: Transactions>(
     worker: Worker<T>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Drained> {
-    let Worker { listeners, table, transactions, upstream, limits, metrics } = worker;
+    let Worker { listeners, table, transactions, upstream, limits, metrics, logs_requests } = worker;
     let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
     // More than the system has numbers for is as many as there are.
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     let shared = Rc::new(Shared {
         tally: metrics.worker(table.names()),
+        logs_requests,
         protocol: connection::protocol(&limits),
         stages: Stages::default(),
         permits: Arc::new(Semaphore::new(all as usize)),

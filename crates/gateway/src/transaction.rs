@@ -87,7 +87,10 @@ pub(crate) async fn run<T: Transactions>(
         trace,
     };
     match client.worker.transactions.submit(submission).await {
-        Ok(reply) => Ok(tell(reply, respond_async)),
+        Ok(reply) => {
+            reply.transaction.into_iter().for_each(|transaction| asked.measure.transaction(transaction));
+            Ok(tell(reply, respond_async))
+        }
         Err(Severed) => Err(Cut),
     }
 }

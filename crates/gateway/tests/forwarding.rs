@@ -62,6 +62,7 @@ fn what_concerns_one_connection_stays_on_it() {
         [
             "host",
             "http2-settings",
+            "traceparent",
             "via",
             "x-forwarded-for",
             "x-forwarded-host",
@@ -344,4 +345,38 @@ fn an_offer_of_http2_leaves_the_connection_in_use() {
         assert_eq!(service.request().header("http2-settings"), None);
     }
     assert_eq!(service.connections(), 1);
+}
+
+#[test]
+fn a_trace_goes_on_with_a_step_of_our_own_or_begins_here() {
+    let service = Service::ok();
+    let gateway = forwarding(&service);
+    let sent = |headers: &str| {
+        gateway.ask(&format!("GET / HTTP/1.1\r\nhost: h\r\n{headers}\r\n"));
+        let request = service.request();
+        assert_eq!(request.all("traceparent").len(), 1);
+        let parts: Vec<_> = request.header("traceparent").unwrap().split('-').map(str::to_owned).collect();
+        let [version, trace, step, flags] = parts.try_into().unwrap();
+        assert_eq!((version.as_str(), trace.len(), step.len()), ("00", 32, 16));
+        (trace, step, flags, request.all("tracestate").join(";"))
+    };
+    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let named = format!("traceparent: 00-{trace}-{parent}-00\r\n");
+    let state = "tracestate: a=1, b=2\r\ntracestate: c=3\r\n";
+    let mut steps = vec![parent.to_owned()];
+    for _ in 0..2 {
+        let (same, step, flags, state) = sent(&format!("{named}{state}"));
+        assert_eq!((same.as_str(), flags.as_str(), state.as_str()), (trace, "00", "a=1, b=2;c=3"));
+        assert!(!steps.contains(&step), "{step} again");
+        steps.push(step);
+    }
+    let mut traces = vec![trace.to_owned(), "0".repeat(32)];
+    for broken in
+        ["", state, &format!("{named}{named}{state}"), &format!("traceparent: 00-{trace}\r\n{state}")]
+    {
+        let (other, _, flags, state) = sent(broken);
+        assert_eq!((flags.as_str(), state.as_str()), ("01", ""), "{broken}");
+        assert!(!traces.contains(&other), "{other} again");
+        traces.push(other);
+    }
 }

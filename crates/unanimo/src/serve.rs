@@ -86,6 +86,7 @@ pub fn serve_with<T: Transactions>(
             services: services.clone(),
             limits: config.gateway.limits.clone(),
             metrics: metrics.clone(),
+            logs_requests: config.log.access,
             phases: phases.clone(),
             draining: draining.clone(),
             failed: failed.clone(),
@@ -151,6 +152,7 @@ struct Worker {
     services: Arc<Services>,
     limits: Limits,
     metrics: Metrics,
+    logs_requests: bool,
     phases: watch::Receiver<Phase>,
     /// Held until this worker has drained.
     draining: mpsc::Sender<Infallible>,
@@ -191,6 +193,7 @@ impl Worker {
                 upstream,
                 limits: self.limits,
                 metrics: self.metrics,
+                logs_requests: self.logs_requests,
             };
             let shutdown = async {
                 // The sender is gone only when the process ends anyway.

@@ -139,7 +139,15 @@ impl Gateway {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 LocalSet::new().block_on(&runtime, async move {
                     let upstream = Upstream::new(services);
-                    let worker = Worker { listeners, table, transactions, upstream, limits, metrics };
+                    let worker = Worker {
+                        listeners,
+                        table,
+                        transactions,
+                        upstream,
+                        limits,
+                        metrics,
+                        logs_requests: false,
+                    };
                     let shutdown = async move { stopped.await.unwrap_or_default() };
                     unanimo_gateway::serve(worker, shutdown).await.unwrap()
                 })

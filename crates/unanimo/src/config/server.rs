@@ -14,6 +14,8 @@ pub struct Log {
     pub level: Level,
     /// How they look.
     pub format: Format,
+    /// Whether there is a line for each request.
+    pub access: bool,
 }
 
 /// How important a line is.
@@ -42,7 +44,7 @@ pub enum Format {
 
 impl Default for Log {
     fn default() -> Log {
-        Log { level: Level::Info, format: Format::Text }
+        Log { level: Level::Info, format: Format::Text, access: false }
     }
 }
 
@@ -122,11 +124,18 @@ pub fn log(fields: &Fields) -> Log {
     ];
     const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
     let mut log = Log::default();
-    let Some(fields) = fields.get("log").and_then(|cursor| cursor.fields("`log`", &["level", "format"]))
+    let Some(fields) =
+        fields.get("log").and_then(|cursor| cursor.fields("`log`", &["level", "format", "access"]))
     else {
         return log;
     };
     fields.set("level", &mut log.level, |cursor| cursor.word("a level", &LEVELS));
     fields.set("format", &mut log.format, |cursor| cursor.word("a format", &FORMATS));
+    fields.set("access", &mut log.access, Cursor::boolean);
+    if let Some(cursor) = fields.get("access").filter(|_| log.access)
+        && matches!(log.level, Level::Error | Level::Warn)
+    {
+        cursor.wrong("the lines of `access` are of the level `info`, and `level` leaves that out");
+    }
     log
 }

@@ -35,7 +35,7 @@ fn the_process_is_told_what_the_file_says() {
     assert_eq!(listeners, [("public", "[::1]:8080".to_owned()), ("inside", "127.0.0.1:8090".to_owned())]);
     assert_eq!(config.admin, Some("127.0.0.1:8081".parse().unwrap()));
     assert_eq!((config.workers, config.open_transactions), (3, 1000));
-    assert_eq!(config.log, Log { level: Level::Debug, format: Format::Json });
+    assert_eq!(config.log, Log { level: Level::Debug, format: Format::Json, access: true });
     let mut journal = unanimo_journal::Config::new("etc/data/journal");
     journal.segment_size = 32 << 20;
     journal.commit_interval = MILLISECOND / 2;
@@ -125,6 +125,6 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(config.journal, unanimo_journal::Config::new("/var/journal"));
     assert_eq!((config.admin, config.open_transactions), (None, 20_000));
     assert_eq!(config.retry, unanimo_coordinator::Retry::default());
-    assert_eq!(config.log, Log { level: Level::Info, format: Format::Text });
+    assert_eq!(config.log, Log { level: Level::Info, format: Format::Text, access: false });
     assert!((1..=64).contains(&config.workers));
 }
