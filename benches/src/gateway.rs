@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::process::Process;
+use crate::rounds::Contestant;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -87,6 +88,11 @@ impl Gateway {
 
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// The gateway as somebody who is asked for this, and measured.
+    pub fn contestant<'a>(&self, request: &'a [u8]) -> Contestant<'a> {
+        Contestant { pid: self.pid(), target: self.address, request }
     }
 
     /// Fails when it has ended.

@@ -36,6 +36,9 @@ struct Arguments {
     /// Where reports and the journals of measured gateways go: on a real disk
     #[arg(long, default_value = "target/bench")]
     directory: PathBuf,
+    /// Only the rows that contain this text, such as `two-phase, 2 branches, 64 clients`
+    #[arg(long, default_value = "", hide_default_value = true)]
+    only: String,
     /// Only see that everything works: the figures mean nothing
     #[arg(long)]
     quick: bool,
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: Arguments) -> io::Result<()> {
-    let Arguments { names, gateway, directory, quick, markdown } = arguments;
+    let Arguments { names, gateway, directory, only, quick, markdown } = arguments;
     let benches = chosen(&names)?;
     let program = match gateway {
         Some(program) => program,
@@ -64,7 +67,8 @@ fn measure(arguments: Arguments) -> io::Result<()> {
     std::fs::create_dir_all(&directory)?;
     let directory = directory.canonicalize()?;
     let last = std::thread::available_parallelism()?.get().saturating_sub(1);
-    let context = Context { program, directory, cores: Cores { measured: 0, load: last }, quick, markdown };
+    let cores = Cores { measured: 0, load: last };
+    let context = Context { program, directory, cores, only, quick, markdown };
     println!("{}\n", machine::facts(&context.directory));
     process::pin(context.cores.load)?;
     benches.into_iter().try_for_each(|bench| (bench.run)(&context))

@@ -14,10 +14,19 @@ pub struct Context {
     /// Where reports go, and private directories are made.
     pub directory: PathBuf,
     pub cores: Cores,
+    /// Of which rows alone: those that contain this text.
+    pub only: String,
     /// Whether it is only to be seen that everything works: fewest rounds, shortest windows.
     pub quick: bool,
     /// Whether tables are written in Markdown.
     pub markdown: bool,
+}
+
+impl Context {
+    /// Whether the row with these words is wanted.
+    pub fn wants(&self, row: &str) -> bool {
+        row.contains(&self.only)
+    }
 }
 
 /// A bench by its name.

@@ -31,10 +31,51 @@ pub fn run(context: &Context) -> io::Result<()> {
     let place = Place::new(&context.directory, NAME)?;
     let mut world = World::new()?;
     let configuration = configuration(&mut world)?;
-    let mut report = Report::new(NAME);
-    against_fan_out(context, &place, &mut world, &configuration, &mut report)?;
-    by_interval(context, &place, &mut world, &configuration, &mut report)?;
-    report.write(&context.directory)
+    let mut stage = Stage { context, place, world, configuration, report: Report::new(NAME) };
+    against_fan_out(&mut stage)?;
+    by_interval(&mut stage)?;
+    stage.report.write(&context.directory)
+}
+
+/// What every measurement here needs.
+struct Stage<'a> {
+    context: &'a Context,
+    place: Place,
+    world: World,
+    configuration: String,
+    report: Report,
+}
+
+impl Stage<'_> {
+    fn start(&self, name: &str, setup: Setup) -> io::Result<Gateway> {
+        let setup = Setup { configuration: self.configuration.clone(), ..setup };
+        let directory = self.place.path().join(name);
+        Gateway::start(&self.context.program, &setup, &directory, self.context.cores.measured)
+    }
+}
+
+/// One row of the comparison with the fan-out.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    mode: &'static str,
+    branches: usize,
+    clients: usize,
+}
+
+impl Row {
+    fn all() -> impl Iterator<Item = Row> {
+        let kinds = MODES.into_iter().flat_map(|mode| BRANCHES.map(|branches| (mode, branches)));
+        kinds.flat_map(|(mode, branches)| CLIENTS.map(|clients| Row { mode, branches, clients }))
+    }
+
+    fn subject(self) -> String {
+        format!("{}, {} branches", self.mode, self.branches)
+    }
+
+    /// What has a target.
+    fn is_important(self) -> bool {
+        self.clients == 64 && self.branches == 2
+    }
 }
 
 /// Yes to everything.
@@ -49,7 +90,7 @@ fn configuration(world: &mut World) -> io::Result<String> {
         let _ = writeln!(text, "  {service}: {{ endpoints: [\"{address}\"], anonymous: true }}");
     }
     text.push_str("routes:\n");
-    for (mode, branches) in MODES.iter().flat_map(|mode| BRANCHES.map(|branches| (mode, branches))) {
+    for Row { mode, branches, .. } in Row::all().filter(|row| row.clients == CLIENTS[0]) {
         let _ = write!(
             text,
             "  - name: {mode}-{branches}\n    match: {{ method: POST, path: /{mode}/{branches} }}\n    \
@@ -76,20 +117,17 @@ fn request(mode: &str, branches: usize) -> Vec<u8> {
     .into_bytes()
 }
 
-fn against_fan_out(
-    context: &Context,
-    place: &Place,
-    world: &mut World,
-    configuration: &str,
-    report: &mut Report,
-) -> io::Result<()> {
-    let setup = Setup { configuration: configuration.to_owned(), ..Setup::default() };
-    let bare = Setup { fan_out: true, ..setup.clone() };
-    let core = context.cores.measured;
-    let durable = Gateway::start(&context.program, &setup, &place.path().join("durable"), core)?;
-    let bare = Gateway::start(&context.program, &bare, &place.path().join("bare"), core)?;
+fn against_fan_out(stage: &mut Stage<'_>) -> io::Result<()> {
+    let wanted = |row: &Row| stage.context.wants(&format!("{}, {} clients", row.subject(), row.clients));
+    let rows: Vec<Row> = Row::all().filter(wanted).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let durable = stage.start("durable", Setup::default())?;
+    let bare = stage.start("bare", Setup { fan_out: true, ..Setup::default() })?;
+    let title = "tax: a durable transaction against the bare fan-out of its calls (median, least to most of all rounds)";
     let mut table = Table::new(
-        "tax: a durable transaction against the bare fan-out of its calls (median, least to most of all rounds)",
+        title,
         &[
             "mode, branches",
             "clients",
@@ -106,29 +144,21 @@ fn against_fan_out(
             "load core",
         ],
     );
-    for (mode, branches) in MODES.iter().flat_map(|mode| BRANCHES.map(|branches| (mode, branches))) {
-        for clients in CLIENTS {
-            let request = request(mode, branches);
-            let contestants = [&durable, &bare].map(|gateway| Contestant {
-                pid: gateway.pid(),
-                target: gateway.address,
-                request: &request,
-            });
-            let syncs = Syncs::before(&durable)?;
-            let pace = pace(context, clients == 64 && branches == 2);
-            let samples = rounds::take(world, &contestants, clients, pace, context.cores)?;
-            let cell =
-                Cell { durable: &samples[0], bare: &samples[1], syncs: syncs.per_transaction(&durable)? };
-            let subject = format!("{mode}, {branches} branches");
-            table.row(cell.row(&subject, clients));
-            cell.report(&subject, clients, report);
-        }
+    for row in rows {
+        let request = request(row.mode, row.branches);
+        let contestants = [&durable, &bare].map(|gateway| gateway.contestant(&request));
+        let syncs = Syncs::before(&durable)?;
+        let pace = pace(stage.context, row.is_important());
+        let samples = rounds::take(&mut stage.world, &contestants, row.clients, pace, stage.context.cores)?;
+        let cell = Cell { durable: &samples[0], bare: &samples[1], syncs: syncs.per_transaction(&durable)? };
+        table.row(cell.row(&row.subject(), row.clients));
+        cell.report(&row.subject(), row.clients, &mut stage.report);
     }
-    println!("{}", table.text(context.markdown));
+    println!("{}", table.text(stage.context.markdown));
     Ok(())
 }
 
-/// One row of the comparison.
+/// What one row came to.
 struct Cell<'a> {
     durable: &'a [Sample],
     bare: &'a [Sample],
@@ -172,13 +202,7 @@ impl Cell<'_> {
     }
 }
 
-fn by_interval(
-    context: &Context,
-    place: &Place,
-    world: &mut World,
-    configuration: &str,
-    report: &mut Report,
-) -> io::Result<()> {
+fn by_interval(stage: &mut Stage<'_>) -> io::Result<()> {
     const CLIENTS: usize = 64;
     let request = request(MODES[0], 2);
     let mut table = Table::new(
@@ -195,48 +219,49 @@ fn by_interval(
             "load core",
         ],
     );
+    let mut any = false;
     for slow_syncs_us in [0, SLOW_US] {
+        let disk = if slow_syncs_us == 0 { "this disk" } else { "2 ms slower" };
         let mut gateways = Vec::new();
         for interval in INTERVALS_US {
-            let setup = Setup {
-                configuration: configuration.to_owned(),
-                commit_interval_us: Some(interval),
-                slow_syncs_us,
-                fan_out: false,
-            };
-            let directory = place.path().join(format!("interval-{slow_syncs_us}-{interval}"));
-            gateways.push(Gateway::start(&context.program, &setup, &directory, context.cores.measured)?);
-        }
-        let before = gateways.iter().map(Syncs::before).collect::<io::Result<Vec<_>>>()?;
-        let contestants: Vec<Contestant<'_>> = gateways
-            .iter()
-            .map(|gateway| Contestant { pid: gateway.pid(), target: gateway.address, request: &request })
-            .collect();
-        let samples = rounds::take(world, &contestants, CLIENTS, pace(context, false), context.cores)?;
-        for (((samples, gateway), syncs), interval) in
-            samples.iter().zip(&gateways).zip(before).zip(INTERVALS_US)
-        {
-            let disk = if slow_syncs_us == 0 { "this disk" } else { "2 ms slower" };
             let subject = format!("{disk}, {interval} us");
-            let cpu = spread(samples, |s| s.cpu_us);
+            if stage.context.wants(&subject) {
+                let setup = Setup { commit_interval_us: Some(interval), slow_syncs_us, ..Setup::default() };
+                let gateway = stage.start(&format!("interval-{slow_syncs_us}-{interval}"), setup)?;
+                gateways.push((subject, Syncs::before(&gateway)?, gateway));
+            }
+        }
+        any |= !gateways.is_empty();
+        let contestants: Vec<Contestant<'_>> =
+            gateways.iter().map(|(.., gateway)| gateway.contestant(&request)).collect();
+        let pace = pace(stage.context, false);
+        let samples = rounds::take(&mut stage.world, &contestants, CLIENTS, pace, stage.context.cores)?;
+        for (samples, (subject, syncs, gateway)) in samples.iter().zip(&gateways) {
             let syncs = syncs.per_transaction(gateway)?;
-            table.row(vec![
-                subject.clone(),
-                format!("{:.1}", cpu.median),
-                format!("{:.1} to {:.1}", cpu.least, cpu.most),
-                format!("{syncs:.3}"),
-                format!("{:.0}", spread(samples, |s| s.per_second).median),
-                format!("{:.2}", spread(samples, |s| s.p50_us).median / 1000.0),
-                format!("{:.2}", spread(samples, |s| s.p99_us).median / 1000.0),
-                format!("{:.0} %", 100.0 * spread(samples, |s| s.busy).median),
-                format!("{:.0} %", 100.0 * spread(samples, |s| s.load_core).median),
-            ]);
-            add_samples(&subject, CLIENTS, samples, report);
-            report.add(&subject, CLIENTS, ("syncs per transaction", syncs, "syncs"));
+            table.row(interval_row(subject, samples, syncs));
+            add_samples(subject, CLIENTS, samples, &mut stage.report);
+            stage.report.add(subject, CLIENTS, ("syncs per transaction", syncs, "syncs"));
         }
     }
-    println!("{}", table.text(context.markdown));
+    if any {
+        println!("{}", table.text(stage.context.markdown));
+    }
     Ok(())
+}
+
+fn interval_row(subject: &str, samples: &[Sample], syncs: f64) -> Vec<String> {
+    let cpu = spread(samples, |s| s.cpu_us);
+    vec![
+        subject.to_owned(),
+        format!("{:.1}", cpu.median),
+        format!("{:.1} to {:.1}", cpu.least, cpu.most),
+        format!("{syncs:.3}"),
+        format!("{:.0}", spread(samples, |s| s.per_second).median),
+        format!("{:.2}", spread(samples, |s| s.p50_us).median / 1000.0),
+        format!("{:.2}", spread(samples, |s| s.p99_us).median / 1000.0),
+        format!("{:.0} %", 100.0 * spread(samples, |s| s.busy).median),
+        format!("{:.0} %", 100.0 * spread(samples, |s| s.load_core).median),
+    ]
 }
 
 fn add_samples(subject: &str, clients: usize, samples: &[Sample], report: &mut Report) {

@@ -15,6 +15,10 @@ mod table;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// The system's own allocator grows slower with every finished transaction that is remembered; docs/decisions/0015.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// An API gateway that makes a request over several services all-or-nothing.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
