@@ -113,8 +113,12 @@ fn greedy_expressions_are_stopped() {
 #[test]
 fn nobody_absorbs_that_the_budget_is_spent() {
     let greedy = "request.body.l.all(a, request.body.l.all(b, a == b || true))";
-    for expression in [format!("{greedy} || true"), format!("[1, 2].exists(x, {greedy} || x == 2)")] {
-        let result = render(&expression, &large("1"));
+    // This one fails at a large step, when enough is left for small ones.
+    let coarse = "size(request.body.l.map(a, size(request.body.l))) > 0 || true";
+    let absorbing =
+        [format!("{greedy} || true"), format!("[1, 2].exists(x, {greedy} || x == 2)"), coarse.to_owned()];
+    for expression in absorbing {
+        let result = render(&expression, &large("\"some text of some length\""));
         assert_eq!(result, Err(Reason::Uncomputable(Fault::TooCostly)), "{expression}");
     }
 }
@@ -131,6 +135,21 @@ fn an_ordinary_list_is_affordable() {
 fn deep_values_are_compared_without_a_deep_stack() {
     let deep = format!("{{\"l\": {}{}}}", "[".repeat(126), "]".repeat(126));
     assert_eq!(render("request.body.l == request.body.l", &World::with_body(deep)), Ok(b"true".to_vec()));
+}
+
+#[test]
+fn the_deepest_expression_is_computed_on_a_small_stack() {
+    // As deep as operations go, and below them values as deep as JSON goes; a worker has four times this stack.
+    let compute = || {
+        let values = format!("{{\"l\": {}{}}}", "[".repeat(126), "]".repeat(126));
+        let sum = format!("(request.body.l == request.body.l ? 1 : 0){}", " + 1".repeat(60));
+        assert_eq!(render(&sum, &World::with_body(values)), Ok(b"61".to_vec()));
+        let lists = format!("{}1{}", "[".repeat(32), "]".repeat(32));
+        assert_eq!(render(&lists, &World::default()), Ok(lists.clone().into_bytes()));
+        let macros = format!("{}1{}", "[1].map(x, ".repeat(16), ")".repeat(16));
+        assert!(render(&macros, &World::default()).is_ok());
+    };
+    std::thread::Builder::new().stack_size(512 * 1024).spawn(compute).unwrap().join().unwrap();
 }
 
 /// The figures: `cargo test --release -p unanimo-expression --test bounds -- --nocapture`.

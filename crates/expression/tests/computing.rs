@@ -43,6 +43,8 @@ fn expressions_give_json() {
         ("0.1 + 0.2", "0.30000000000000004"),
         ("'a' + \"b\" + r'\\c'", r#""ab\\c""#),
         ("'''it's'''", r#""it's""#),
+        (r"r'a\' + 'b}'", r#""a\\b}""#),
+        (r#"'a\'}' + "\"}""#, r#""a'}\"}""#),
         ("[1] + [2, 'x']", r#"[1,2,"x"]"#),
         ("{'a': 1, 'b': [true, null]}", r#"{"a":1,"b":[true,null]}"#),
         ("request.body.count + 1", "4"),
@@ -89,7 +91,8 @@ fn expressions_give_json() {
         ("has(request.body.vip) || request.body.gone", "true"),
         ("request.body.gone || true", "true"),
         ("1 / 0 > 1 && false", "false"),
-        ("[1, 0].exists(x, 1 / x == 1)", "true"),
+        ("[0, 1].exists(x, 1 / x == 1)", "true"),
+        ("[0, 2].all(x, 1 / x == 1)", "false"),
         ("'}' + \"}\"", r#""}}""#),
         ("null", "null"),
     ] {
@@ -156,6 +159,15 @@ fn failures_say_why() {
         "`2 * request.body.total` cannot be computed: `*` cannot take an int and a double"
     );
     assert_eq!(whole("request.body.gone + 1").unwrap_err().to_string(), "`request.body.gone` is missing");
+}
+
+#[test]
+fn what_is_no_json_has_nothing() {
+    let template = Template::parse("${has(request.body.a) ? request.body.a : 'none'}").unwrap();
+    assert_eq!(template.render_text(&World::default()).unwrap(), "none");
+    let failure =
+        Template::parse("${request.body.a + 1}").unwrap().render_text(&World::default()).unwrap_err();
+    assert_eq!(failure.reason, Reason::NotJson);
 }
 
 #[test]

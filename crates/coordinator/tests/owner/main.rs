@@ -5,6 +5,7 @@
 mod answers;
 mod beginnings;
 mod chaos;
+mod computed;
 mod ends;
 mod fixtures;
 mod keys;

@@ -13,6 +13,7 @@ mod stack;
 mod syntax;
 mod value;
 
+use crate::value::Fault;
 use crate::{ParseError, Reason, Reference, Scope, Unrenderable};
 use node::Node;
 
@@ -60,7 +61,10 @@ impl Program {
         scope: &dyn Scope,
         place: impl FnOnce(&str) -> Result<(), Reason>,
     ) -> Result<(), Unrenderable> {
-        self.run(scope, |value, budget| place(value.text(budget)?.as_str()))
+        self.run(scope, |value, budget| match value.text(budget)?.as_str() {
+            text if text.len() > budget::MAX_RESULT => Err(Reason::Uncomputable(Fault::TooLarge)),
+            text => place(text),
+        })
     }
 
     fn run(

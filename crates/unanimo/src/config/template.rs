@@ -40,8 +40,14 @@ impl<'a> Cursor<'a> {
         });
         match checked {
             Ok(template) => {
-                let wrong: Vec<_> = template.references().filter(|it| !self.may_name(it, scope)).collect();
-                wrong.is_empty().then_some(text)
+                let mut named: Vec<&Reference> = Vec::new();
+                for reference in template.references() {
+                    if !named.contains(&reference) {
+                        named.push(reference);
+                    }
+                }
+                let wrong = named.into_iter().filter(|it| !self.may_name(it, scope)).count();
+                (wrong == 0).then_some(text)
             }
             Err(error) => {
                 self.wrong_expression(&error);
