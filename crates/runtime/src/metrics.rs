@@ -7,9 +7,12 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
+use unanimo_contract::{Mode, State};
 use unanimo_coordinator::Tally;
 use unanimo_journal::{Counters, Histogram, Journal};
 
@@ -44,9 +47,9 @@ impl Collector for Metrics {
 }
 
 fn transactions(page: &mut Page<'_>, tally: &Tally) -> fmt::Result {
-    let modes = |counts: &std::collections::BTreeMap<unanimo_contract::Mode, u64>| {
-        counts.iter().map(|(mode, count)| ([("mode", mode.as_str())], *count)).collect::<Vec<_>>()
-    };
+    // What has not happened yet is 0: a series that appears with its first event hides that event from rates.
+    let of = |counts: &BTreeMap<Mode, u64>, mode| counts.get(&mode).copied().unwrap_or_default();
+    let modes = |counts| Mode::ALL.map(|mode| ([("mode", mode.as_str())], of(counts, mode)));
     page.counters("transactions_begun", "Transactions whose beginning is durable", modes(&tally.begun))?;
     let ends =
         tally.concluded.iter().map(|((mode, end), count)| ([("mode", mode.as_str()), ("end", *end)], *count));
@@ -56,7 +59,8 @@ fn transactions(page: &mut Page<'_>, tally: &Tally) -> fmt::Result {
         "Transactions whose every branch has heard",
         modes(&tally.finished),
     )?;
-    let open = tally.open.iter().map(|(state, count)| ([("state", state.as_str())], *count));
+    let open = State::ALL
+        .map(|state| ([("state", state.as_str())], tally.open.get(&state).copied().unwrap_or_default()));
     page.gauges("transactions_open", "Open transactions", open)?;
     page.gauge("transactions_stuck", "Transactions that a branch keeps from ending", tally.stuck)?;
     let heuristic = tally.heuristic_open;
@@ -89,15 +93,24 @@ fn journal(page: &mut Page<'_>, counters: &Counters) -> fmt::Result {
     page.counter("journal_forced_records", "Records that had to be durable", read(&counters.forced))?;
     page.counter("journal_batches", "Batches that are durable", read(&counters.batches))?;
     page.counter("journal_syncs", "Syncs of the disk", read(&counters.syncs))?;
-    page.counter("journal_bytes", "Bytes of durable batches", read(&counters.bytes))?;
-    page.histogram(
-        "journal_commit_micros",
-        "Microseconds to write and sync a batch",
-        read(&counters.commit_micros),
-        &counters.commit_times,
-    )?;
-    let forced = read(&counters.forced);
-    page.histogram("journal_batch_size", "Forced records of a batch", forced, &counters.batch_sizes)
+    let written = ConstCounter::new(read(&counters.bytes));
+    let help = "Bytes of durable batches";
+    let unit = Some(&Unit::Bytes);
+    written.encode(page.encoder.encode_descriptor("journal_written", help, unit, MetricType::Counter)?)?;
+    let durations = Scaled {
+        unit: Unit::Seconds,
+        per_unit: 1e6,
+        sum: read(&counters.commit_micros),
+        buckets: &counters.commit_times,
+    };
+    page.histogram("journal_commit", "Time to write and sync a batch", durations)?;
+    let sizes = Scaled {
+        unit: Unit::Other("records".to_owned()),
+        per_unit: 1.0,
+        sum: read(&counters.forced),
+        buckets: &counters.batch_sizes,
+    };
+    page.histogram("journal_batch", "Forced records of a batch", sizes)
 }
 
 /// The labels of a metric that has none.
@@ -105,6 +118,15 @@ type NoLabels = [(&'static str, &'static str); 0];
 
 fn level(count: u64) -> ConstGauge<i64> {
     ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// What a histogram shows, and in which unit.
+struct Scaled<'a> {
+    unit: Unit,
+    /// How many of what was counted make one of the unit.
+    per_unit: f64,
+    sum: u64,
+    buckets: &'a Histogram,
 }
 
 /// A page that is being written.
@@ -153,15 +175,16 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn histogram(&mut self, name: &str, help: &str, sum: u64, buckets: &Histogram) -> fmt::Result {
+    fn histogram(&mut self, name: &str, help: &str, values: Scaled<'_>) -> fmt::Result {
+        let Scaled { unit, per_unit, sum, buckets } = values;
         let counts = buckets.counts();
         // Bucket n counts values below 2ⁿ, that is up to 2ⁿ − 1; the last one all that are larger.
         let bounded = counts.iter().enumerate().map(|(at, count)| match at + 1 {
             Histogram::BUCKETS => (f64::MAX, *count),
-            _ => ((1u64 << at) as f64 - 1.0, *count),
+            _ => (((1u64 << at) as f64 - 1.0) / per_unit, *count),
         });
         let bounded: Vec<(f64, u64)> = bounded.collect();
-        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        family.encode_histogram::<NoLabels>(sum as f64, counts.iter().sum(), &bounded, None)
+        let mut family = self.encoder.encode_descriptor(name, help, Some(&unit), MetricType::Histogram)?;
+        family.encode_histogram::<NoLabels>(sum as f64 / per_unit, counts.iter().sum(), &bounded, None)
     }
 }

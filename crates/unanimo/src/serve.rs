@@ -69,6 +69,7 @@ pub fn serve_with<T: Transactions>(
     let mut registry = Registry::with_prefix("unanimo");
     let metrics = Metrics::new();
     metrics.register(&mut registry);
+    unanimo_upstream::Metrics::new(services.clone()).register(&mut registry);
     let counts = unanimo_runtime::metrics::Metrics::new(&handle);
     registry.register_collector(Box::new(counts.clone()));
     let control = runtime().map_err(Failure::thread)?;

@@ -322,7 +322,7 @@ fn probes_answer_and_the_metrics_page_is_what_a_scraper_expects() {
         "unanimo_calls_answered_total",
         "unanimo_journal_syncs_total",
         "unanimo_journal_forced_records_total",
-        "unanimo_journal_commit_micros_bucket",
+        "unanimo_journal_commit_seconds_bucket",
     ] {
         assert!(names.contains(name), "{name} is missing from {names:?}");
     }

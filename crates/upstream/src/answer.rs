@@ -46,7 +46,10 @@ impl Body for Answer {
         }
         Poll::Ready(frame.map(|frame| {
             frame.map_err(|error| {
-                let endpoint = answer.lease.take().map(|lease| lease.endpoint().clone());
+                let endpoint = answer.lease.take().map(|lease| {
+                    lease.note_broken();
+                    lease.endpoint().clone()
+                });
                 Error::new(Kind::Broken, endpoint).because(error)
             })
         }))

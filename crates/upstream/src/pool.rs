@@ -17,13 +17,15 @@ use crate::{Answer, Body, Error, Kind, clock, connect};
 
 /// The open connections of one worker to one endpoint.
 ///
-/// Invariant: `leased` + `idle.len()` ≤ `limits.connections`, where a connection that is being made is leased.
+/// Invariant: `under_way` + `idle.len()` ≤ `limits.connections`, where a connection that is being made is under way.
 pub(crate) struct Pool {
     endpoint: Endpoint,
     limits: Limits,
     /// In the order in which they were given back.
     idle: RefCell<Vec<Idle>>,
-    leased: Cell<usize>,
+    /// Its counters are at `place`.
+    counters: Arc<[Counters]>,
+    place: usize,
     aside: Cell<Aside>,
 }
 
@@ -33,9 +35,18 @@ struct Idle {
 }
 
 impl Pool {
-    pub(crate) fn new(endpoint: Endpoint, limits: Limits) -> Rc<Self> {
-        let (idle, leased, aside) = (RefCell::default(), Cell::default(), Cell::default());
-        Rc::new(Self { endpoint, limits, idle, leased, aside })
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        limits: Limits,
+        counters: Arc<[Counters]>,
+        place: usize,
+    ) -> Rc<Self> {
+        let (idle, aside) = (RefCell::default(), Cell::default());
+        Rc::new(Self { endpoint, limits, idle, counters, place, aside })
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters[self.place]
     }
 
     pub(crate) fn is_aside(&self, now: Instant) -> bool {
@@ -49,7 +60,7 @@ impl Pool {
 
     /// How many requests are under way to it: each has a connection to itself.
     pub(crate) fn under_way(&self) -> usize {
-        self.leased.get()
+        usize::try_from(self.counters().under_way.read()).unwrap_or(usize::MAX)
     }
 
     /// An idle connection: the one that was used last, so that in quiet times the others grow old.
@@ -62,6 +73,7 @@ impl Pool {
                 return None;
             }
             if connection.is_ready() {
+                self.counters().reused.count();
                 return Some(Lease { connection, slot: Slot::new(self) });
             }
         }
@@ -69,17 +81,17 @@ impl Pool {
     }
 
     /// A new connection.
-    pub(crate) async fn open(self: &Rc<Self>, counters: &Counters) -> Result<Lease, Error> {
+    pub(crate) async fn open(self: &Rc<Self>) -> Result<Lease, Error> {
         let slot = self.free_slot()?;
         self.note(|aside| aside.tried(clock::now() + self.limits.connect_timeout));
         match self.connect().await {
             Ok(connection) => {
-                counters.connects.count();
+                self.counters().connects.count();
                 self.note(Aside::succeeded);
                 Ok(Lease { connection, slot })
             }
             Err(error) => {
-                counters.connect_failures.count();
+                self.counters().connect_failures.count();
                 self.note(|aside| aside.failed(clock::now()));
                 Err(error)
             }
@@ -88,8 +100,9 @@ impl Pool {
 
     fn free_slot(self: &Rc<Self>) -> Result<Slot, Error> {
         let mut idle = self.idle.borrow_mut();
-        if self.leased.get() + idle.len() >= self.limits.connections {
+        if self.under_way() + idle.len() >= self.limits.connections {
             if idle.is_empty() {
+                self.counters().overloads.count();
                 return Err(Error::new(Kind::Overloaded, self.endpoint.address.clone()));
             }
             // The oldest one gives way.
@@ -156,7 +169,10 @@ impl Lease {
                 Ok(Attempt::Answered(answer.map(|incoming| Answer::new(incoming, self))))
             }
             Delivery::Unsent(request, error) => Ok(Attempt::Unsent(request, broken(error).unsent())),
-            Delivery::Lost(error) => Err(broken(error)),
+            Delivery::Lost(error) => {
+                self.note_broken();
+                Err(broken(error))
+            }
         }
     }
 
@@ -164,6 +180,16 @@ impl Lease {
     pub(crate) fn give_back(self) {
         let Lease { connection, slot } = self;
         slot.pool.keep(connection);
+    }
+
+    /// A request is about to be sent, and for the first time.
+    pub(crate) fn count(&self) {
+        self.slot.pool.counters().requests.count();
+    }
+
+    /// The connection broke with a request under way.
+    pub(crate) fn note_broken(&self) {
+        self.slot.pool.counters().broken.count();
     }
 
     pub(crate) fn endpoint(&self) -> &Arc<str> {
@@ -178,13 +204,13 @@ struct Slot {
 
 impl Slot {
     fn new(pool: &Rc<Pool>) -> Self {
-        pool.leased.set(pool.leased.get() + 1);
+        pool.counters().under_way.count();
         Self { pool: pool.clone() }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.pool.leased.set(self.pool.leased.get() - 1);
+        self.pool.counters().under_way.uncount();
     }
 }

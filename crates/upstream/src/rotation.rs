@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::pool::{Lease, Pool};
@@ -27,8 +28,12 @@ pub(crate) enum Wanted {
 }
 
 impl Rotation {
-    pub(crate) fn new(service: &Service) -> Self {
-        let pools = service.endpoints.iter().map(|endpoint| Pool::new(endpoint.clone(), service.limits));
+    pub(crate) fn new(service: &Service, counters: &Arc<[Counters]>) -> Self {
+        let places = service.first..;
+        let pools =
+            service.endpoints.iter().zip(places).map(|(endpoint, place)| {
+                Pool::new(endpoint.clone(), service.limits, counters.clone(), place)
+            });
         let pools: Box<[_]> = pools.collect();
         // Each worker begins elsewhere, or all would call the same endpoint at the same time.
         let next = Cell::new(fastrand::usize(..pools.len()));
@@ -38,16 +43,11 @@ impl Rotation {
     /// A connection to the endpoint that is chosen, or to the next that can be had: first among those that are not put
     /// aside, then among all. Nothing has been sent yet, so that each may be tried; but what has its own endpoint waits
     /// for that one alone.
-    pub(crate) async fn lease(
-        &self,
-        affinity: Option<Affinity>,
-        wanted: Wanted,
-        counters: &Counters,
-    ) -> Result<Lease, Error> {
+    pub(crate) async fn lease(&self, affinity: Option<Affinity>, wanted: Wanted) -> Result<Lease, Error> {
         let now = clock::now();
         if let Some(affinity) = affinity.filter(|_| self.affinity) {
             let own = affinity.choose(self.pools.iter().map(|pool| pool.lot()));
-            return lease_of(&self.pools[own], now, wanted, counters).await;
+            return lease_of(&self.pools[own], now, wanted).await;
         }
         let start = self.choose(now);
         let mut failed = Vec::new();
@@ -60,7 +60,7 @@ impl Rotation {
                     continue;
                 }
                 self.next.set((index + 1) % self.pools.len());
-                match lease_of(pool, now, wanted, counters).await {
+                match lease_of(pool, now, wanted).await {
                     Ok(lease) => return Ok(lease),
                     Err(error) => last = Some(error),
                 }
@@ -84,18 +84,12 @@ impl Rotation {
     }
 }
 
-async fn lease_of(
-    pool: &Rc<Pool>,
-    now: Instant,
-    wanted: Wanted,
-    counters: &Counters,
-) -> Result<Lease, Error> {
+async fn lease_of(pool: &Rc<Pool>, now: Instant, wanted: Wanted) -> Result<Lease, Error> {
     if wanted == Wanted::Any
         && let Some(lease) = pool.take_idle(now)
     {
-        counters.reused.count();
         return Ok(lease);
     }
     // Boxed, since it is rare and large: most requests find an idle connection.
-    Box::pin(pool.open(counters)).await
+    Box::pin(pool.open()).await
 }

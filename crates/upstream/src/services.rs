@@ -1,6 +1,7 @@
 //! All services as configured: shared by the workers, and never changed.
 
 use std::collections::BTreeMap;
+use std::ops::Add;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::{Balance, Config, Credential, Invalid, ServiceConfig, Stats};
 pub struct Services {
     ids: BTreeMap<Arc<str>, ServiceId>,
     services: Box<[Service]>,
-    /// What each worker counts, for each service.
+    /// What each worker counts, for each endpoint of each service in their order.
     counters: Mutex<Vec<Arc<[Counters]>>>,
 }
 
@@ -27,6 +28,8 @@ pub struct ServiceId(u32);
 pub(crate) struct Service {
     name: Arc<str>,
     pub(crate) endpoints: Box<[Endpoint]>,
+    /// How many endpoints stand before its own.
+    pub(crate) first: usize,
     credential: Credential,
     pub(crate) balance: Balance,
     pub(crate) affinity: bool,
@@ -54,7 +57,12 @@ impl Services {
     /// Checks the configuration, and takes it; the error names all that is wrong.
     pub fn new(config: Config) -> Result<Self, Vec<Invalid>> {
         config.validate()?;
-        let services = config.services.into_iter().map(|(name, service)| Service::new(name, service));
+        let mut first = 0;
+        let services = config.services.into_iter().map(|(name, service)| {
+            let service = Service::new(name, service, first)?;
+            first += service.endpoints.len();
+            Ok(service)
+        });
         let services = services.collect::<Result<Box<[_]>, _>>().map_err(|invalid| vec![invalid])?;
         let ids =
             (0..).map(ServiceId).zip(&services).map(|(id, service)| (service.name.clone(), id)).collect();
@@ -78,17 +86,34 @@ impl Services {
 
     /// What all workers have counted for the service. It takes a lock that no request takes.
     pub fn stats(&self, id: ServiceId) -> Stats {
+        let service = self.service(id);
+        let places = service.first..service.first + service.endpoints.len();
+        places.map(|place| self.counted(place)).fold(Stats::default(), Stats::add)
+    }
+
+    /// The same for each endpoint: the service's name, the endpoint as configured, and what was counted.
+    pub fn endpoint_stats(&self) -> impl Iterator<Item = (&str, &str, Stats)> {
+        let endpoints = self.services.iter().flat_map(|service| {
+            service.endpoints.iter().map(|endpoint| (&*service.name, &*endpoint.address))
+        });
+        endpoints.enumerate().map(|(place, (service, endpoint))| (service, endpoint, self.counted(place)))
+    }
+
+    fn counted(&self, place: usize) -> Stats {
         let workers = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.iter().fold(Stats::default(), |sum, counters| sum + counters[id.index()].read())
+        workers.iter().fold(Stats::default(), |sum, counters| sum + counters[place].read())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Service> {
         self.services.iter()
     }
 
-    /// New counters, one for each service, for one worker to count with.
+    /// New counters, one for each endpoint, for one worker to count with.
     pub(crate) fn register_worker(&self) -> Arc<[Counters]> {
-        let counters: Arc<[Counters]> = self.services.iter().map(|_| Counters::default()).collect();
+        let counters: Arc<[Counters]> = {
+            let endpoints = self.services.iter().flat_map(|service| &service.endpoints);
+            endpoints.map(|_| Counters::default()).collect()
+        };
         self.counters.lock().unwrap_or_else(PoisonError::into_inner).push(counters.clone());
         counters
     }
@@ -105,7 +130,7 @@ impl ServiceId {
 }
 
 impl Service {
-    fn new(name: String, config: ServiceConfig) -> Result<Self, Invalid> {
+    fn new(name: String, config: ServiceConfig, first: usize) -> Result<Self, Invalid> {
         let endpoint = |address: String| match HeaderValue::try_from(&address) {
             Ok(host) => Ok(Endpoint { lot: Lot::new(&address), address: address.into(), host }),
             Err(error) => Err(Invalid { service: name.clone(), message: format!("`{address}`: {error}") }),
@@ -118,6 +143,6 @@ impl Service {
             connections: config.connections,
         };
         let ServiceConfig { credential, balance, affinity, .. } = config;
-        Ok(Self { name: name.into(), endpoints, credential, balance, affinity, limits })
+        Ok(Self { name: name.into(), endpoints, first, credential, balance, affinity, limits })
     }
 }

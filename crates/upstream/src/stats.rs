@@ -3,11 +3,17 @@
 use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What was counted for one service since the start.
+/// What was counted for one endpoint or service since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Requests that were to be sent.
+    /// Requests that were given to a connection. One that a closed connection gave back counts once.
     pub requests: u64,
+    /// Those of them whose connection broke before the whole answer was there.
+    pub broken: u64,
+    /// Requests that are under way now, connecting ones included.
+    pub under_way: u64,
+    /// Requests that found all connections in use.
+    pub overloads: u64,
     /// Connections that were made.
     pub connects: u64,
     /// Connections that could not be made.
@@ -22,6 +28,9 @@ impl Add for Stats {
     fn add(self, other: Stats) -> Stats {
         Stats {
             requests: self.requests + other.requests,
+            broken: self.broken + other.broken,
+            under_way: self.under_way + other.under_way,
+            overloads: self.overloads + other.overloads,
             connects: self.connects + other.connects,
             connect_failures: self.connect_failures + other.connect_failures,
             reused: self.reused + other.reused,
@@ -29,10 +38,13 @@ impl Add for Stats {
     }
 }
 
-/// What one worker counts for one service.
+/// What one worker counts for one endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) requests: Counter,
+    pub(crate) broken: Counter,
+    pub(crate) under_way: Counter,
+    pub(crate) overloads: Counter,
     pub(crate) connects: Counter,
     pub(crate) connect_failures: Counter,
     pub(crate) reused: Counter,
@@ -41,10 +53,13 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn read(&self) -> Stats {
         Stats {
-            requests: self.requests.0.load(Relaxed),
-            connects: self.connects.0.load(Relaxed),
-            connect_failures: self.connect_failures.0.load(Relaxed),
-            reused: self.reused.0.load(Relaxed),
+            requests: self.requests.read(),
+            broken: self.broken.read(),
+            under_way: self.under_way.read(),
+            overloads: self.overloads.read(),
+            connects: self.connects.read(),
+            connect_failures: self.connect_failures.read(),
+            reused: self.reused.read(),
         }
     }
 }
@@ -55,6 +70,15 @@ pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     pub(crate) fn count(&self) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
+        self.0.store(self.read().wrapping_add(1), Relaxed);
+    }
+
+    /// One less: of what is under way now.
+    pub(crate) fn uncount(&self) {
+        self.0.store(self.read().wrapping_sub(1), Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> u64 {
+        self.0.load(Relaxed)
     }
 }

@@ -8,7 +8,6 @@ use http::{Request, Response};
 
 use crate::pool::Attempt;
 use crate::rotation::{Rotation, Wanted};
-use crate::stats::Counters;
 use crate::{Affinity, Answer, Body, Error, ServiceId, Services, framing};
 
 /// One worker's way to all services. It stays on its thread, in a `LocalSet`; clones share their connections.
@@ -21,15 +20,14 @@ struct Worker {
     services: Arc<Services>,
     /// For each service.
     rotations: Box<[Rotation]>,
-    counters: Arc<[Counters]>,
 }
 
 impl Upstream {
     /// Connects to nothing yet.
     pub fn new(services: Arc<Services>) -> Self {
-        let rotations = services.iter().map(Rotation::new).collect();
         let counters = services.register_worker();
-        Self { worker: Rc::new(Worker { services, rotations, counters }) }
+        let rotations = services.iter().map(|service| Rotation::new(service, &counters)).collect();
+        Self { worker: Rc::new(Worker { services, rotations }) }
     }
 
     /// The services it was made for: ids come from there.
@@ -72,17 +70,16 @@ impl Upstream {
         mut request: Request<Body>,
     ) -> Result<Response<Answer>, Error> {
         let rotation = &self.worker.rotations[service.index()];
-        let counters = &self.worker.counters[service.index()];
-        counters.requests.count();
         let names_host = request.headers().contains_key(HOST);
         framing::frame(&mut request);
-        let lease = rotation.lease(affinity, Wanted::Any, counters).await?;
+        let lease = rotation.lease(affinity, Wanted::Any).await?;
+        lease.count();
         let request = match lease.send(request, names_host).await? {
             Attempt::Answered(answer) => return Ok(answer),
             // The service had closed the connection while it was idle. Once more, and then no more.
             Attempt::Unsent(request, _) => request,
         };
-        let lease = rotation.lease(affinity, Wanted::New, counters).await?;
+        let lease = rotation.lease(affinity, Wanted::New).await?;
         match lease.send(request, names_host).await? {
             Attempt::Answered(answer) => Ok(answer),
             Attempt::Unsent(_, error) => Err(error),

@@ -139,7 +139,8 @@ fn beyond_the_bound_requests_are_refused_at_once() {
         until("all connections are in use", || a.accepted() == 2 && b.accepted() == 2).await;
         let error = one.get("/").await.unwrap_err();
         assert_eq!((error.kind, error.sent), (Kind::Overloaded, Sent::No));
-        assert_eq!(one.upstream.services().stats(one.id).connect_failures, 0);
+        let stats = one.upstream.services().stats(one.id);
+        assert_eq!((stats.connect_failures, stats.overloads, stats.under_way), (0, 2, 4));
 
         gate.add_permits(5);
         for answer in waiting {

@@ -37,7 +37,7 @@ fn one_connection_serves_request_after_request() {
         }
         assert_eq!(server.accepted(), 1);
         let stats = one.upstream.services().stats(one.id);
-        assert_eq!(stats, Stats { requests: 10, connects: 1, connect_failures: 0, reused: 9 });
+        assert_eq!(stats, Stats { requests: 10, connects: 1, reused: 9, ..Stats::default() });
     });
 }
 
@@ -156,6 +156,6 @@ fn what_all_workers_counted_is_added_up() {
         let answer: Bytes = other.send(one.id, get("/")).await.unwrap().collect().await.unwrap().to_bytes();
         assert_eq!(answer, server.address.to_string());
         let stats = other.services().stats(one.id);
-        assert_eq!(stats, Stats { requests: 2, connects: 2, connect_failures: 0, reused: 0 });
+        assert_eq!(stats, Stats { requests: 2, connects: 2, ..Stats::default() });
     });
 }

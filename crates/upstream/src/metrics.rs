@@ -1,0 +1,73 @@
+//! What all workers have counted for each endpoint, as metrics with stable names.
+
+use crate::{Services, Stats};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::sync::Arc;
+
+/// The collector of these services' endpoints.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    services: Arc<Services>,
+}
+
+impl Metrics {
+    /// Of these services.
+    pub fn new(services: Arc<Services>) -> Metrics {
+        Metrics { services }
+    }
+
+    /// Shows the counts to whoever asks the registry.
+    pub fn register(self, registry: &mut Registry) {
+        registry.register_collector(Box::new(self));
+    }
+}
+
+/// Name, help, and which of the counts.
+type Count = (&'static str, &'static str, fn(&Stats) -> u64);
+
+const COUNTERS: [Count; 6] = [
+    ("endpoint_requests", "Requests that were given to the endpoint", |stats| stats.requests),
+    (
+        "endpoint_requests_broken",
+        "Requests whose connection broke before the whole answer was there",
+        |stats| stats.broken,
+    ),
+    ("endpoint_overloads", "Requests that found all connections to the endpoint in use", |stats| {
+        stats.overloads
+    }),
+    ("endpoint_connections", "Connections that were made to the endpoint", |stats| stats.connects),
+    ("endpoint_connection_failures", "Connections to the endpoint that could not be made", |stats| {
+        stats.connect_failures
+    }),
+    ("endpoint_connections_reused", "Times that an idle connection took a request", |stats| stats.reused),
+];
+
+const OPEN: Count =
+    ("endpoint_requests_open", "Requests to the endpoint that are under way", |stats| stats.under_way);
+
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let endpoints: Vec<_> = self.services.endpoint_stats().collect();
+        let labels = |service, endpoint| [("service", service), ("endpoint", endpoint)];
+        for (name, help, count) in COUNTERS {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (service, endpoint, stats) in &endpoints {
+                ConstCounter::new(count(stats))
+                    .encode(family.encode_family(&labels(*service, *endpoint))?)?;
+            }
+        }
+        let (name, help, count) = OPEN;
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (service, endpoint, stats) in &endpoints {
+            let open = i64::try_from(count(stats)).unwrap_or(i64::MAX);
+            ConstGauge::new(open).encode(family.encode_family(&labels(*service, *endpoint))?)?;
+        }
+        Ok(())
+    }
+}
