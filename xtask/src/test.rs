@@ -1,20 +1,25 @@
 //! Every test, then the simulator, then the measurements for moments, then one line that sums it up.
 
-use crate::command::{aloud, cannot_start, cargo, shown};
+use crate::command::{aloud, cannot_start, cargo, root, shown};
 use crate::{bench, tools};
 use std::io::{BufRead, BufReader};
 use std::ops::AddAssign;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-/// Seeds that the simulator tries on every run.
-const SEEDS: &str = "100000";
+/// What the simulation does on every run.
+const SIMULATIONS: [&[&str]; 3] = [&["--seeds", "100000"], &["--crash-points"], &["--damage"]];
+
+/// A word of the switches for planted mistakes. Only test builds have it.
+const SWITCH: &[u8] = b"decides-while-unsynced";
 
 /// Runs all tests. The last line is `N passed, N failed` over all test binaries; a step that breaks
 /// without counting anything (a build, the simulator) counts as one failure, so that the line never
 /// reads as a success that it was not.
 pub fn main() -> ExitCode {
     let mut sum = Tally::default();
-    match ["python3", "strace"].iter().try_for_each(|name| tools::package(name)).and_then(|()| tests()) {
+    let packages = || ["python3", "strace"].iter().try_for_each(|name| tools::package(name));
+    match packages().and_then(|()| release()).and_then(|program| tests(&program)) {
         Ok((tally, success)) => {
             sum += tally;
             sum.failed += usize::from(!success && tally.failed == 0);
@@ -24,11 +29,12 @@ pub fn main() -> ExitCode {
             sum.failed += 1;
         }
     }
-    let arguments =
-        ["run", "--locked", "--release", "--package", "unanimo-simulation", "--", "--seeds", SEEDS];
-    if let Err(reason) = announce(&mut cargo(&arguments), aloud) {
-        eprintln!("{reason}");
-        sum.failed += 1;
+    for simulation in SIMULATIONS {
+        let arguments = ["run", "--locked", "--release", "--package", "unanimo-simulation", "--"];
+        if let Err(reason) = announce(cargo(&arguments).args(simulation), aloud) {
+            eprintln!("{reason}");
+            sum.failed += 1;
+        }
     }
     // Measurements that nobody runs would break unseen.
     if let Err(reason) = bench::try_out() {
@@ -44,9 +50,23 @@ fn announce<T>(command: &mut Command, run: impl FnOnce(&mut Command) -> T) -> T 
     run(command)
 }
 
+/// Builds the program as it is shipped, and sees that no mistake can be planted in it. Says where it is: the tests that
+/// run a real process run this one.
+fn release() -> Result<PathBuf, String> {
+    announce(&mut cargo(&["build", "--locked", "--release", "--package", "unanimo"]), aloud)?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let program = target.join("release").join("unanimo");
+    let bytes = std::fs::read(&program).map_err(|error| format!("{}: {error}", program.display()))?;
+    if bytes.windows(SWITCH.len()).any(|window| window == SWITCH) {
+        return Err(format!("{} has switches for planted mistakes", program.display()));
+    }
+    Ok(program)
+}
+
 /// Runs the tests with their output on the terminal; says what they counted and whether cargo was content.
-fn tests() -> Result<(Tally, bool), String> {
+fn tests(program: &Path) -> Result<(Tally, bool), String> {
     let mut command = cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
+    command.env("UNANIMO_PROGRAM", program);
     // A snapshot that differs is a failure to look at, not a file to leave in the source tree.
     command.env("INSTA_UPDATE", "no").stdout(Stdio::piped());
     announce(&mut command, |command| {

@@ -11,6 +11,7 @@
 //! oracle sees it.
 
 pub mod clock;
+mod damage;
 mod dice;
 mod gateway;
 mod medium;
@@ -20,10 +21,13 @@ mod participant;
 mod queue;
 mod response;
 mod scenario;
+mod small;
 mod trace;
 mod weather;
 mod world;
 
+pub use damage::{Came, Piece, Specimen};
 pub use mistake::Mistake;
+pub use small::{End, Small, Tried};
 pub use trace::{Show, Trace};
-pub use world::{Report, run};
+pub use world::{Cut, Point, Report, run, run_small};

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use unanimo_simulation::clock::{Stopwatch, core_seconds};
-use unanimo_simulation::{Mistake, Report, Show, Trace, run};
+use unanimo_simulation::{Came, Mistake, Report, Show, Small, Specimen, Trace, Tried, run};
 
 /// A run allocates and frees without end, in small pieces: it takes a fifth less time than with the system's allocator.
 #[global_allocator]
@@ -32,6 +32,12 @@ struct Arguments {
     /// How many threads share the seeds; one for each core where this is not given
     #[arg(long)]
     jobs: Option<NonZero<usize>>,
+    /// Instead: crash small worlds at every point, and at every two
+    #[arg(long)]
+    crash_points: bool,
+    /// Instead: cut a journal of 64 KiB at every byte, and flip its every bit
+    #[arg(long)]
+    damage: bool,
     /// Show everything that happens
     #[arg(long)]
     trace: bool,
@@ -46,6 +52,12 @@ fn main() -> ExitCode {
     let count = arguments.seeds.unwrap_or(if arguments.seed.is_some() { 1 } else { 1000 });
     let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let jobs = if arguments.trace { 1 } else { arguments.jobs.unwrap_or(cores).get() };
+    if arguments.crash_points {
+        return crash_points(jobs, arguments.mistake);
+    }
+    if arguments.damage {
+        return damage(jobs, arguments.mistake);
+    }
     let work = Mutex::new(Work { next: first, end: first.saturating_add(count), ..Work::default() });
     let watch = Stopwatch::new();
     thread::scope(|scope| {
@@ -68,6 +80,73 @@ fn main() -> ExitCode {
          each second of a core"
     );
     ExitCode::SUCCESS
+}
+
+/// Every crash and every two crashes of every small world.
+fn crash_points(jobs: usize, mistake: Option<Mistake>) -> ExitCode {
+    let (watch, worlds) = (Stopwatch::new(), Mutex::new(Small::all()));
+    let (sum, failed) = (Mutex::new(Tried::default()), Mutex::new(false));
+    let next = || worlds.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        while let Some(small) = next() {
+            let tried = small.try_all(true, mistake);
+            let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
+            match tried {
+                Ok(Tried { points, pairs }) => {
+                    println!("{small}: {points} crashes and {pairs} pairs of crashes");
+                    *sum = Tried { points: sum.points + points, pairs: sum.pairs + pairs };
+                }
+                Err(story) => {
+                    println!("{story}");
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+                }
+            }
+        }
+    };
+    thread::scope(|scope| (0..jobs).for_each(|_| drop(scope.spawn(work))));
+    if failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return ExitCode::FAILURE;
+    }
+    let Tried { points, pairs } = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!("{points} crashes and {pairs} pairs of crashes, 0 violations, {:.0} s", watch.seconds());
+    ExitCode::SUCCESS
+}
+
+/// Every byte and every bit of a journal.
+fn damage(jobs: usize, mistake: Option<Mistake>) -> ExitCode {
+    let watch = Stopwatch::new();
+    let Some(specimen) = Specimen::take() else {
+        println!("no seed has written a journal to damage");
+        return ExitCode::FAILURE;
+    };
+    println!("{}", specimen.describe());
+    let pieces = Mutex::new(specimen.pieces());
+    let came = Mutex::new(Ok((Came::default(), Came::default())));
+    let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let work = || {
+        while let Some(piece) = next() {
+            let both =
+                specimen.cut(&piece, mistake).and_then(|cut| Ok((cut, specimen.flip(&piece, mistake)?)));
+            let mut came = came.lock().unwrap_or_else(PoisonError::into_inner);
+            let sum = came
+                .clone()
+                .and_then(|(cuts, flips)| both.map(|(cut, flip)| (cuts.and(cut), flips.and(flip))));
+            *came = sum;
+        }
+    };
+    thread::scope(|scope| (0..jobs).for_each(|_| drop(scope.spawn(work))));
+    match came.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Ok((cuts, flips)) => {
+            println!("cut at every byte: {cuts}");
+            println!("flipped at every bit: {flips}");
+            println!("0 violations, {:.0} s", watch.seconds());
+            ExitCode::SUCCESS
+        }
+        Err(violation) => {
+            println!("{violation}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// What the threads share.

@@ -290,6 +290,9 @@ impl Participant {
     fn begin(&mut self, call: Arrival, decision: Mark, weather: &Weather, dice: &mut Dice) -> Duration {
         self.works += 1;
         self.running.insert(call.share, Running { call, work: self.works, decision });
+        if let Some(takes) = self.temper.takes.filter(|_| call.operation.tells().is_none()) {
+            return takes;
+        }
         match dice.chance(weather.slow_work) {
             true => dice.micros(500_000, 8_000_000),
             false => dice.micros(50, 5_000),

@@ -2,6 +2,7 @@
 
 use crate::dice::Dice;
 use bytes::Bytes;
+use std::time::Duration;
 use unanimo_journal::simulated::lookalike;
 
 /// An answer as it travels.
@@ -36,6 +37,8 @@ pub(crate) struct Temper {
     pub(crate) fences_what_runs: bool,
     /// Commits of a thousand that it answers with an undo and a refusal: a heuristic end.
     pub(crate) breaks_its_word: u32,
+    /// How long it takes for a first operation, where that is always the same.
+    pub(crate) takes: Option<Duration>,
 }
 
 impl Temper {
@@ -46,6 +49,7 @@ impl Temper {
             reads_only: dice.pick([0, 100, 400]),
             fences_what_runs: dice.chance(500),
             breaks_its_word: if dice.chance(20) { 100 } else { 0 },
+            takes: None,
         }
     }
 

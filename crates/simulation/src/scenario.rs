@@ -19,6 +19,9 @@ const DEADLINES_MS: [u64; 3] = [800, 2000, 5000];
 /// How many services there are.
 const PARTICIPANTS: u64 = 4;
 
+/// The least crashes of one storm.
+const CRASHES_LEAST: u64 = 2;
+
 /// So many clients at least want a transaction that can begin, each one of its own.
 const ERRANDS: u64 = 20;
 
@@ -34,6 +37,8 @@ pub(crate) struct Scenario {
     pub(crate) retry: Retry,
     pub(crate) open_limit: usize,
     pub(crate) journal: Config,
+    /// It crashes at least so often, however kind the weather is.
+    pub(crate) crashes_least: u64,
     /// Whether segments are dropped so soon that keys are forgotten while clients still ask.
     pub(crate) forgets: bool,
 }
@@ -79,6 +84,7 @@ impl Scenario {
             retry: draw_retry(dice),
             open_limit,
             journal: draw_journal(forgets, dice),
+            crashes_least: CRASHES_LEAST,
             forgets,
         }
     }
@@ -125,7 +131,7 @@ impl Route {
                 body: Some(json!({ "sorry": "${request.body.amount}" })),
             })),
         };
-        let plan = Plan {
+        Route::new(Plan {
             language: LANGUAGE,
             route: format!("route-{number}"),
             mode: mode.as_str().into(),
@@ -134,13 +140,16 @@ impl Route {
             branches,
             respond,
             refused,
-        };
+        })
+    }
+
+    pub(crate) fn new(plan: Plan) -> Route {
         let digest = Plan::digest_of(&plan.encode());
         Route { plan: Arc::new(plan), digest }
     }
 }
 
-fn draw_branch(at: u64, participant: u64, dice: &mut Dice) -> BranchPlan {
+pub(crate) fn draw_branch(at: u64, participant: u64, dice: &mut Dice) -> BranchPlan {
     BranchPlan {
         name: format!("b{at}"),
         service: service(participant as usize),

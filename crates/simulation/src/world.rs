@@ -10,10 +10,12 @@
 //! ```
 
 mod clients;
+mod cuts;
 mod network;
 mod process;
 
 use crate::Mistake;
+use crate::damage::{SEGMENT_SIZE, SEGMENTS, USED};
 use crate::dice::Dice;
 use crate::gateway::Gateway;
 use crate::oracle::{Heard, Oracle};
@@ -21,9 +23,12 @@ use crate::participant::{Arrival, Participant, Share};
 use crate::queue::Queue;
 use crate::response::Response;
 use crate::scenario::{Scenario, service};
+use crate::small::Small;
 use crate::trace::Trace;
 use crate::weather::Weather;
 use clients::Client;
+use cuts::Cuts;
+pub use cuts::{Cut, Point};
 use network::Exchange;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +36,7 @@ use std::time::Duration;
 use unanimo_contract::{Id, Token};
 use unanimo_coordinator::WaiterId;
 use unanimo_journal::Progress;
-use unanimo_journal::simulated::Simulated;
+use unanimo_journal::simulated::{Simulated, lookalike};
 use unanimo_protocol::Time;
 use unanimo_protocol::planted::Plant;
 
@@ -48,6 +53,8 @@ pub struct Report {
     pub transactions: u64,
     /// How often the gateway's process ended against its will.
     pub crashes: u64,
+    /// How many of the cuts that were asked for came about.
+    pub cuts: usize,
     /// The hash of everything that happened.
     pub hash: u64,
     /// How often what happened that a storm is there to bring about.
@@ -58,8 +65,52 @@ pub struct Report {
 
 /// Runs the world of a seed to its end, or to the first broken promise.
 pub fn run(seed: u64, mistake: Option<Mistake>, trace: Trace) -> Report {
+    let mut dice = Dice::new(seed);
+    let scenario = Scenario::draw(&mut dice);
+    live(scenario, dice, &[], mistake, trace)
+}
+
+/// Runs a small world with these cuts, one in each of the gateway's first lives.
+pub fn run_small(small: Small, seed: u64, cuts: &[Cut], mistake: Option<Mistake>, trace: Trace) -> Report {
+    live(Scenario::small(small), Dice::new(seed), cuts, mistake, trace)
+}
+
+/// All files of a disk.
+pub(crate) type Image = BTreeMap<String, Vec<u8>>;
+
+/// The journal of a seed's world just after a sync, when its newest segment is half full; `None` where it never has so
+/// many segments, or no body in it looks like a batch.
+pub(crate) fn specimen(seed: u64) -> Option<Image> {
+    let mut dice = Dice::new(seed);
+    let mut scenario = Scenario::draw(&mut dice);
+    scenario.journal.segment_size = SEGMENT_SIZE;
+    for errand in &mut scenario.errands {
+        // Large calls, so that segments are full before the next one is opened.
+        errand.body = format!("{{\"account\":\"{}\",\"amount\":1.10}}", "a".repeat(300)).into();
+    }
+    let mut world = World::new(scenario, dice, None, Trace::new(None));
+    while world.goes_on() {
+        world.step();
+        let image = if world.has_synced { world.disk.image() } else { continue };
+        let segments = image.iter().filter(|(name, _)| name.ends_with(".journal"));
+        let used: Vec<usize> = segments.map(|(_, bytes)| bytes.iter().filter(|b| **b != 0).count()).collect();
+        // Some batches should stand in the newest one.
+        if used.len() == SEGMENTS && used.iter().sum::<usize>() > USED && used.last() > Some(&4000) {
+            let lookalike = lookalike();
+            let has_one = |bytes: &Vec<u8>| bytes.windows(lookalike.len()).any(|window| window == lookalike);
+            return image.values().any(has_one).then_some(image);
+        }
+    }
+    None
+}
+
+fn live(scenario: Scenario, dice: Dice, cuts: &[Cut], mistake: Option<Mistake>, trace: Trace) -> Report {
     let _plant = Plant::new(mistake.and_then(Mistake::in_code));
-    let live = || World::new(seed, mistake, trace).live();
+    let live = || {
+        let mut world = World::new(scenario, dice, mistake, trace);
+        world.cuts = Cuts::new(cuts);
+        world.live()
+    };
     catch_unwind(AssertUnwindSafe(live)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
@@ -133,12 +184,14 @@ struct World {
     numbers: u64,
     /// Calls that are on their way or at work.
     in_the_air: usize,
+    cuts: Cuts,
+    steps: u64,
+    /// Whether the last step was a sync.
+    has_synced: bool,
 }
 
 impl World {
-    fn new(seed: u64, mistake: Option<Mistake>, trace: Trace) -> World {
-        let mut dice = Dice::new(seed);
-        let scenario = Scenario::draw(&mut dice);
+    fn new(scenario: Scenario, mut dice: Dice, mistake: Option<Mistake>, trace: Trace) -> World {
         let participant = |(number, temper)| Participant::new(service(number), temper, mistake);
         let mut world = World {
             now: Time(0),
@@ -160,6 +213,9 @@ impl World {
             exchanges: BTreeMap::new(),
             numbers: 0,
             in_the_air: 0,
+            cuts: Cuts::default(),
+            steps: 0,
+            has_synced: false,
             dice,
             scenario,
         };
@@ -172,24 +228,8 @@ impl World {
     }
 
     fn live(mut self) -> Report {
-        let mut steps = 0;
-        while self.phase != Phase::Over && self.oracle.wrong().is_none() {
-            let Some((at, event)) = self.queue.pop() else {
-                self.oracle.blame("nothing is left to happen, and not everything has ended".to_owned());
-                break;
-            };
-            if event.is_for_the_gateway() && at < self.stands_still_until {
-                self.queue.push(self.stands_still_until, event);
-                continue;
-            }
-            self.now = at;
-            self.trace.set_now(at);
-            self.happen(event);
-            self.see_whether_it_rests();
-            steps += 1;
-            if steps > STEPS {
-                self.oracle.blame(format!("it goes on after {STEPS} steps"));
-            }
+        while self.goes_on() {
+            self.step();
         }
         let violation = self.oracle.wrong().cloned();
         if let Some(violation) = &violation {
@@ -198,9 +238,34 @@ impl World {
         Report {
             transactions: self.oracle.begun(),
             crashes: self.crashes,
+            cuts: self.cuts.met,
             hash: self.trace.hash(),
             sights: self.oracle.sights().clone(),
             violation,
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        self.phase != Phase::Over && self.oracle.wrong().is_none()
+    }
+
+    /// The next thing happens.
+    fn step(&mut self) {
+        let Some((at, event)) = self.queue.pop() else {
+            return self.oracle.blame("nothing is left to happen, and not everything has ended".to_owned());
+        };
+        if event.is_for_the_gateway() && at < self.stands_still_until {
+            return self.queue.push(self.stands_still_until, event);
+        }
+        self.now = at;
+        self.trace.set_now(at);
+        self.has_synced = false;
+        self.happen(event);
+        self.cut_if_reached();
+        self.see_whether_it_rests();
+        self.steps += 1;
+        if self.steps > STEPS {
+            self.oracle.blame(format!("it goes on after {STEPS} steps"));
         }
     }
 
@@ -227,7 +292,7 @@ impl World {
     }
 
     fn heal(&mut self) {
-        if self.crashes < process::CRASHES_LEAST {
+        if self.crashes < self.scenario.crashes_least {
             // The storm was too kind: the process ends now, and then it may heal.
             if self.gateway.is_some() {
                 self.crash(true);
@@ -282,6 +347,7 @@ impl World {
 
     fn look_once_more(&mut self) {
         self.phase = Phase::LastLook;
+        self.cuts.clear();
         self.crash(true);
         for client in 0..self.clients.len() {
             if self.clients[client].errand.key.is_some() {

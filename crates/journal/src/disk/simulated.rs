@@ -33,7 +33,8 @@ pub struct Faults {
     pub sync: f64,
     /// Bytes that fit in all files together; `None` for no limit.
     pub space: Option<u64>,
-    /// After so many operations nothing more is carried out, as if the power had gone; `None` for never.
+    /// After so many changes nothing more is carried out, as if the power had gone; `None` for never. A write, a sync, a
+    /// new file, a rename and a removal each change something.
     pub off_after: Option<u64>,
 }
 
@@ -98,6 +99,11 @@ impl Simulated {
         world.names.iter().map(|(name, file)| (name.clone(), world.files[file].seen.clone())).collect()
     }
 
+    /// What goes wrong now.
+    pub fn faults(&self) -> Faults {
+        self.world().faults
+    }
+
     /// What goes wrong from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.world().faults = faults;
@@ -136,9 +142,14 @@ impl Simulated {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The world, for one more operation of this process.
-    fn operate(&self, likely: impl Fn(&Faults) -> f64) -> io::Result<MutexGuard<'_, World>> {
-        operate(&self.world, self.boot, likely)
+    /// The world, for one more look of this process.
+    fn look(&self) -> io::Result<MutexGuard<'_, World>> {
+        look(&self.world, self.boot)
+    }
+
+    /// The world, for one more change by this process.
+    fn change(&self, likely: impl Fn(&Faults) -> f64) -> io::Result<MutexGuard<'_, World>> {
+        change(&self.world, self.boot, likely)
     }
 
     fn file(&self, file: u64) -> SimulatedFile {
@@ -146,15 +157,17 @@ impl Simulated {
     }
 }
 
-fn operate(
+fn look(world: &Mutex<World>, boot: u64) -> io::Result<MutexGuard<'_, World>> {
+    let world = world.lock().unwrap_or_else(PoisonError::into_inner);
+    if world.boot != boot || world.faults.off_after == Some(0) { Err(Errno::IO.into()) } else { Ok(world) }
+}
+
+fn change(
     world: &Mutex<World>,
     boot: u64,
     likely: impl Fn(&Faults) -> f64,
 ) -> io::Result<MutexGuard<'_, World>> {
-    let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
-    if world.boot != boot || world.faults.off_after == Some(0) {
-        return Err(Errno::IO.into());
-    }
+    let mut world = look(world, boot)?;
     if let Some(left) = &mut world.faults.off_after {
         *left -= 1;
     }
@@ -241,7 +254,7 @@ impl Disk for Simulated {
     type File = SimulatedFile;
 
     fn lock(&mut self) -> io::Result<bool> {
-        let mut world = self.operate(|_| 0.0)?;
+        let mut world = self.look()?;
         let free = !std::mem::replace(&mut world.locked, true);
         drop(world);
         self.holds_lock |= free;
@@ -253,11 +266,11 @@ impl Disk for Simulated {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.operate(|_| 0.0)?.names.keys().cloned().collect())
+        Ok(self.look()?.names.keys().cloned().collect())
     }
 
     fn create(&self, name: &str) -> io::Result<SimulatedFile> {
-        let mut world = self.operate(|faults| faults.write)?;
+        let mut world = self.change(|faults| faults.write)?;
         let file = world.next_file;
         world.next_file += 1;
         world.files.insert(file, Contents::default());
@@ -266,32 +279,32 @@ impl Disk for Simulated {
     }
 
     fn open(&self, name: &str) -> io::Result<SimulatedFile> {
-        let world = self.operate(|_| 0.0)?;
+        let world = self.look()?;
         let file = world.names.get(name).copied().ok_or(Errno::NOENT)?;
         Ok(self.file(file))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut world = self.operate(|faults| faults.write)?;
+        let mut world = self.change(|faults| faults.write)?;
         let file = world.names.remove(from).ok_or(Errno::NOENT)?;
         world.names.insert(to.to_owned(), file);
         Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.operate(|faults| faults.write)?.names.remove(name).ok_or(Errno::NOENT)?;
+        self.change(|faults| faults.write)?.names.remove(name).ok_or(Errno::NOENT)?;
         Ok(())
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        let mut world = self.operate(|faults| faults.sync)?;
+        let mut world = self.change(|faults| faults.sync)?;
         world.durable_names = world.names.clone();
         world.forget_unnamed();
         Ok(())
     }
 
     fn entropy(&self) -> io::Result<u64> {
-        Ok(self.operate(|_| 0.0)?.rng.u64(..))
+        Ok(self.look()?.rng.u64(..))
     }
 }
 
@@ -305,7 +318,7 @@ pub struct SimulatedFile {
 
 impl File for SimulatedFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut world = operate(&self.world, self.boot, |_| 0.0)?;
+        let mut world = change(&self.world, self.boot, |_| 0.0)?;
         let fails = world.rng.f64() < world.faults.write;
         let used: usize = world.files.values().map(|contents| contents.seen.len()).sum();
         let space = world.faults.space.map_or(usize::MAX, |space| space as usize);
@@ -321,7 +334,7 @@ impl File for SimulatedFile {
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        let mut world = operate(&self.world, self.boot, |_| 0.0)?;
+        let mut world = look(&self.world, self.boot)?;
         let from = world.contents(self.file)?.seen.get(offset as usize..).unwrap_or_default();
         let len = from.len().min(into.len());
         into[..len].copy_from_slice(&from[..len]);
@@ -329,11 +342,11 @@ impl File for SimulatedFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(operate(&self.world, self.boot, |_| 0.0)?.contents(self.file)?.seen.len() as u64)
+        Ok(look(&self.world, self.boot)?.contents(self.file)?.seen.len() as u64)
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
-        let mut world = operate(&self.world, self.boot, |_| 0.0)?;
+        let mut world = change(&self.world, self.boot, |_| 0.0)?;
         let fails = world.rng.f64() < world.faults.sync;
         let World { rng, files, .. } = &mut *world;
         let contents = files.get_mut(&self.file).ok_or(Errno::NOENT)?;

@@ -16,8 +16,7 @@ const WALL_MS: u64 = 1_800_000_000_000;
 /// The wall clock jumps to this much before or after that: less than what would age segments.
 const JUMP_MS: u64 = 10 * 3600 * 1000;
 
-/// The least and the most crashes of one storm. Beyond the most it only blows.
-pub(super) const CRASHES_LEAST: u64 = 2;
+/// The most crashes of one storm. Beyond that it only blows.
 const CRASHES: u64 = 10;
 
 /// What an honest wall clock shows.
@@ -33,7 +32,7 @@ impl World {
             if self.dice.chance(self.weather.clock_jumps) { self.dice.below(2 * JUMP_MS) } else { JUMP_MS };
         let breaks = self.dice.chance(self.weather.broken_starts);
         let sync = if self.dice.chance(self.weather.failed_syncs) { 0.1 } else { 0.0 };
-        let off_after = if breaks { Some(self.dice.below(40)) } else { None };
+        let off_after = if breaks { Some(self.dice.below(20)) } else { self.cuts.next() };
         self.disk.set_faults(Faults { sync, off_after, space: self.disk_space, ..Faults::default() });
         let boot = Boot {
             life,
@@ -45,6 +44,7 @@ impl World {
             medium: Medium { disk: self.disk.clone(), lies: self.mistake == Some(Mistake::SyncLies) },
         };
         let started = Gateway::start(boot, &mut self.oracle);
+        self.cuts.note_disk(&self.disk);
         self.trace.note("start", &[u64::from(life), u64::from(started.is_ok())], || match &started {
             Ok(_) => format!("process {life} with {workers} workers"),
             Err(error) => format!("process {life} fails: {error}"),
@@ -64,6 +64,9 @@ impl World {
                 (0..workers).for_each(|worker| self.pump(worker));
                 self.wake_journal();
             }
+            Err(NotStarted::Journal(Error::Io { .. })) if self.cuts.disk_is_off() => {
+                self.cuts.reached = true;
+            }
             Err(NotStarted::Journal(Error::Io { .. }))
                 if breaks || sync > 0.0 || self.disk_space.is_some() =>
             {
@@ -80,7 +83,7 @@ impl World {
     /// After how many steps a process crashes, if it does.
     fn draw_crash(&mut self) -> Option<u64> {
         let storm = self.phase == Phase::Storm && self.crashes < CRASHES;
-        let soon = self.crashes < CRASHES_LEAST;
+        let soon = self.crashes < self.scenario.crashes_least;
         if !storm || !soon && (self.weather.gateway_crashes == 0 || !self.dice.chance(800)) {
             return None;
         }
@@ -191,8 +194,10 @@ impl World {
         let sync = if may_crash && dice.chance(weather.failed_syncs) { 0.5 } else { 0.0 };
         let slow = dice.chance(weather.slow_disk);
         let took = if slow { dice.micros(10_000, 2_000_000) } else { dice.micros(20, 2_000) };
-        self.disk.set_faults(Faults { write, sync, off_after: cut, space: self.disk_space });
+        let off_after = cut.or(self.cuts.disk());
+        self.disk.set_faults(Faults { write, sync, off_after, space: self.disk_space });
         let turn = gateway.committer.turn(gateway.journal_now(self.now));
+        self.cuts.note_disk(&self.disk);
         self.disk.set_faults(Faults { space: self.disk_space, ..Faults::default() });
         gateway.idle = matches!(turn, Turn::Idle(_));
         gateway.turn_at = match &turn {
@@ -207,6 +212,11 @@ impl World {
             self.trace.note("turn", &[u64::from(life)], || format!("{turn:?}"));
         }
         let Turn::Did(Some(progress)) = turn else { return };
+        self.has_synced = matches!(progress, Progress::Synced(_));
+        if matches!(progress, Progress::Poisoned(_)) && self.cuts.disk_is_off() {
+            self.cuts.reached = true;
+            return;
+        }
         if matches!(progress, Progress::Poisoned(_)) {
             self.oracle.saw(if cut.is_some() { "power cut in a write" } else { "poisoned" });
             if cut.is_some() {
@@ -290,6 +300,10 @@ impl World {
     /// Does what a worker's owner wants done, and sets its timer.
     pub(super) fn pump(&mut self, at: usize) {
         while let Some(action) = self.gateway.as_mut().and_then(|g| g.workers[at].owner.poll_action()) {
+            if self.cuts.reached {
+                // The process is gone in the middle of this.
+                continue;
+            }
             match action {
                 Action::Append(append) => self.append(at, append),
                 Action::Call(call) => self.send(at, *call),
@@ -300,6 +314,7 @@ impl World {
                     trace.note("notice", &[], || format!("{}: {notice:?}", oracle.name(transaction)));
                 }
             }
+            self.cuts.step();
         }
         let Some(gateway) = &mut self.gateway else { return };
         let worker = &mut gateway.workers[at];
