@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use unanimo_protocol::fields::{self, Malformed};
 
-/// The rendered calls of a transaction.
+/// Rendered calls of a transaction: wave by wave, and within a wave in the order of its branches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
     /// In the order of the branches.
@@ -163,6 +163,8 @@ pub struct ParticipantCall {
     pub trace: TraceContext,
     /// Which step of the trace it is: no other call is the same.
     pub span: Span,
+    /// Whether the participant asks for the verdict, and is told where.
+    pub asks: bool,
 }
 
 /// What came back from a participant, or did not.

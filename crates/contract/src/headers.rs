@@ -10,6 +10,8 @@ pub const OPERATION: &str = "unanimo-operation";
 pub const DEADLINE_MS: &str = "unanimo-deadline-ms";
 /// The attempt's number, from 1, to participants.
 pub const ATTEMPT: &str = "unanimo-attempt";
+/// Where a participant that asks for the verdict finds it, on first operations.
+pub const INQUIRE: &str = "unanimo-inquire";
 /// The outcome in a participant's own words.
 pub const OUTCOME: &str = "unanimo-outcome";
 /// `true` or `false`, to clients: whether every branch has acknowledged the verdict.

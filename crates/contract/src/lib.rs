@@ -12,6 +12,7 @@
 pub mod answer;
 pub mod call;
 pub mod headers;
+pub mod inquiry;
 pub mod operations;
 pub mod outcome;
 pub mod plan;
@@ -21,9 +22,10 @@ pub mod transactions;
 
 pub use answer::ClientAnswer;
 pub use call::{Answer, Calls, ParticipantCall, RenderedCall};
+pub use inquiry::Inquiry;
 pub use operations::{Filter, Operations, Page, Retried, View};
 pub use outcome::{Asked, Reading};
-pub use plan::{BranchPlan, Plan, RefusedPlan, ResponsePlan};
+pub use plan::{AnswerAt, BranchPlan, Plan, RefusedPlan, ResponsePlan};
 pub use problem::Problem;
 pub use trace::TraceContext;
 pub use transactions::{Reply, Request, Severed, Status, Submission, Transactions, Unavailable};

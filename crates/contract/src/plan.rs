@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::time::Duration;
-use unanimo_protocol::{BranchIndex, BranchOutline, Outline, OutlineError};
+use unanimo_protocol::{BranchIndex, BranchOutline, BranchSet, Outline, OutlineError};
 
 /// The version of the language in which the plan's expressions are written. 1 has paths alone; 2 has CEL too, and
 /// reads every expression of 1 as 1 does.
@@ -39,6 +39,9 @@ pub struct Plan {
     pub deadline_ms: u64,
     /// How long a client waits before it is told the address where the answer will be, in milliseconds.
     pub answer_timeout_ms: u64,
+    /// When a client whose transaction commits is answered.
+    #[serde(default, skip_serializing_if = "AnswerAt::is_finished")]
+    pub answer_at: AnswerAt,
     /// The branches.
     pub branches: Vec<BranchPlan>,
     /// What a client is told when the transaction committed; 200 with the id where nothing is said.
@@ -47,6 +50,23 @@ pub struct Plan {
     /// What a client is told when a branch refused; a `refused` problem where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedPlan>,
+}
+
+/// When a client whose transaction commits is answered. A rollback is always answered at the verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerAt {
+    /// When every branch has acknowledged the verdict: what was committed can be read.
+    #[default]
+    Finished,
+    /// As soon as the verdict is durable.
+    Verdict,
+}
+
+impl AnswerAt {
+    fn is_finished(&self) -> bool {
+        *self == AnswerAt::Finished
+    }
 }
 
 /// One participant's share.
@@ -73,6 +93,9 @@ pub struct BranchPlan {
     pub body: Option<Value>,
     /// How long one call may take, in milliseconds.
     pub call_timeout_ms: u64,
+    /// Whether the service asks for the verdict of what it has prepared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asks: bool,
 }
 
 /// An answer to a client, with expressions.
@@ -140,7 +163,6 @@ impl Plan {
         if !(1..=LANGUAGE).contains(&plan.language) {
             return Err(PlanError::Language(plan.language));
         }
-        plan.outline()?;
         Ok(plan)
     }
 
@@ -149,15 +171,22 @@ impl Plan {
         digest(&[stored])
     }
 
-    /// What the core needs to know of it.
-    pub fn outline(&self) -> Result<Outline, PlanError> {
+    /// What the core needs to know of it. `needs` says for each branch whose answers its call names.
+    pub fn outline(&self, needs: &[BranchSet]) -> Result<Outline, PlanError> {
         let mode = Mode::parse(&self.mode).ok_or_else(|| PlanError::Mode(self.mode.clone()))?;
-        let branches = self
-            .branches
-            .iter()
-            .map(|branch| BranchOutline { after: branch.after.iter().copied().map(BranchIndex).collect() });
-        Outline::new(mode, Duration::from_millis(self.deadline_ms), branches.collect())
-            .map_err(PlanError::Outline)
+        let branch = |(at, branch): (usize, &BranchPlan)| BranchOutline {
+            after: branch
+                .after
+                .iter()
+                .copied()
+                .map(BranchIndex)
+                .filter(|it| it.at() < BranchSet::CAPACITY)
+                .collect(),
+            needs: needs.get(at).copied().unwrap_or_default(),
+            asks: branch.asks,
+        };
+        let branches = self.branches.iter().enumerate().map(branch).collect();
+        Outline::new(mode, Duration::from_millis(self.deadline_ms), branches).map_err(PlanError::Outline)
     }
 
     /// The branch at this place.
@@ -198,6 +227,7 @@ mod tests {
             mode: "two-phase".into(),
             deadline_ms: 5000,
             answer_timeout_ms: 7000,
+            answer_at: AnswerAt::Verdict,
             branches: vec![BranchPlan {
                 name: "debit".into(),
                 service: "bank-a".into(),
@@ -207,6 +237,7 @@ mod tests {
                 headers: vec![("x-tenant".into(), "${request.headers.tenant}".into())],
                 body: Some(serde_json::json!({ "z": 1.10, "a": "${request.body.amount}" })),
                 call_timeout_ms: 2000,
+                asks: true,
             }],
             respond: None,
             refused: Some(RefusedPlan::PassOn),

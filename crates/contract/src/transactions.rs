@@ -1,6 +1,6 @@
 //! The seam between whoever has a request and whoever drives its transaction.
 
-use crate::{ClientAnswer, Digest, Id, Key, Plan, State, Token, TraceContext, Verdict};
+use crate::{ClientAnswer, Digest, Id, Inquiry, Key, Plan, State, Token, TraceContext, Verdict};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use serde::de::IgnoredAny;
@@ -158,6 +158,9 @@ pub trait Transactions: Clone + 'static {
         transaction: Id,
         token: Token,
     ) -> impl Future<Output = Result<Option<Status>, Unavailable>>;
+
+    /// What a participant is told that has prepared and asks for the verdict.
+    fn inquire(&self, transaction: Id) -> impl Future<Output = Inquiry>;
 
     /// Whether transactions can be begun now.
     fn is_ready(&self) -> bool;

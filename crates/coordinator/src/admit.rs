@@ -10,7 +10,7 @@ use crate::turned::Turned;
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::transactions::status_address;
-use unanimo_contract::{Calls, Id, Key, Problem, Reply, Shard, Submission, Token};
+use unanimo_contract::{Id, Key, Problem, Reply, Shard, Submission, Token};
 use unanimo_protocol::Transaction;
 
 impl Owner {
@@ -96,7 +96,9 @@ fn opened(now: Now, id: Id, ready: Arc<Ready>, submission: Submission, rendered:
     let core = Transaction::new(id, ready.outline.clone(), key.is_some(), now.time);
     let mut open = Open::new(core, ready, key);
     open.began_unix_ms = now.unix_ms;
-    open.set_calls(Calls { trace, ..rendered.calls });
+    open.trace = trace;
+    let first = open.ready.outline.rendered(1);
+    open.set_calls(first, rendered.calls);
     open.request = request;
     open.document = rendered.document;
     open.credentials = credentials;

@@ -79,6 +79,7 @@ impl Bare {
                 trace: calls.trace.clone(),
                 span: span::of_call(calls.id, calls.id.epoch(), call),
                 credentials: [].into(),
+                asks: false,
             }
         })
     }

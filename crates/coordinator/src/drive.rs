@@ -15,7 +15,8 @@ impl Owner {
         if self.poisoned {
             return;
         }
-        while let Some(event) = self.open.get_mut(&id).and_then(|open| open.next_event(now.time)) {
+        let leaving = self.leaving;
+        while let Some(event) = self.open.get_mut(&id).and_then(|open| open.next_event(now.time, leaving)) {
             self.decide(now, id, &event);
         }
         self.send_due(now, id);
@@ -128,7 +129,8 @@ impl Owner {
         }
         let Some(mut open) = self.open.remove(&id) else { return };
         self.timers.set(id, &mut open.timer, None);
-        if let Some(finished) = Finished::of(&open) {
+        // What was never written is not remembered either: unknown means rolled back.
+        if let Some(finished) = Finished::of(&open).filter(|_| open.core.is_written()) {
             self.memory.insert(id, open.segment, finished);
         }
         self.note_recovered(&open);
@@ -159,7 +161,7 @@ impl Owner {
 fn participant_call(open: &Open, now: Now, call: Call, span: Span) -> ParticipantCall {
     let at = call.branch.at();
     let ready = &open.ready.branches[at];
-    let rendered = &open.calls.branches[at];
+    let rendered = &open.calls[at];
     let first = call.operation.tells().is_none();
     let own_trace = || TraceContext { trace: Trace::of_transaction(open.core.id()), state: None };
     ParticipantCall {
@@ -176,7 +178,8 @@ fn participant_call(open: &Open, now: Now, call: Call, span: Span) -> Participan
         headers: open.call_headers[at].clone(),
         body: rendered.body.clone(),
         credentials: if first { open.credentials.clone() } else { [].into() },
-        trace: open.calls.trace.clone().unwrap_or_else(own_trace),
+        trace: open.trace.clone().unwrap_or_else(own_trace),
         span,
+        asks: ready.asks && first,
     }
 }

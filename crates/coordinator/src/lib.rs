@@ -16,6 +16,7 @@ mod budget;
 mod config;
 mod drive;
 mod finished;
+mod inquire;
 mod keys;
 mod load;
 mod open;

@@ -8,10 +8,12 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use unanimo_contract::{Answer, Calls, ClientAnswer, Id, Key, Problem, Request, Token, Verdict};
+use unanimo_contract::{
+    Answer, Calls, ClientAnswer, Id, Key, Problem, RenderedCall, Request, Token, TraceContext, Verdict,
+};
 use unanimo_expression::Document;
 use unanimo_protocol::planted::{Mistake, planted};
-use unanimo_protocol::{Event, Time, Transaction};
+use unanimo_protocol::{BranchSet, Event, Time, Transaction};
 
 /// An open transaction.
 #[derive(Debug)]
@@ -23,7 +25,10 @@ pub(crate) struct Open {
     pub(crate) began_unix_ms: u64,
     /// The segment in which its `Begun` stands; 0 until that is durable.
     pub(crate) segment: u64,
-    pub(crate) calls: Calls,
+    /// The call of each branch; empty until its wave is rendered.
+    pub(crate) calls: Vec<RenderedCall>,
+    /// The client's trace, where it named one.
+    pub(crate) trace: Option<TraceContext>,
     /// The headers of each call, shared with every attempt of it.
     pub(crate) call_headers: Vec<Arc<[(String, String)]>>,
     /// What `respond` may name of the request. Volatile: after a crash the answer stands in the verdict's record.
@@ -80,16 +85,18 @@ pub(crate) struct Waiter {
 impl Open {
     /// An open transaction around this core, with nothing known but its plan.
     pub(crate) fn new(core: Transaction, ready: Arc<Ready>, key: Option<Key>) -> Open {
+        let branches = ready.branches.len();
         Open {
-            branches: vec![BranchSide::default(); ready.branches.len()],
+            branches: vec![BranchSide::default(); branches],
             core,
             ready,
             token: Token(0),
             key,
             began_unix_ms: 0,
             segment: 0,
-            calls: Calls::default(),
-            call_headers: Vec::new(),
+            calls: vec![RenderedCall::default(); branches],
+            trace: None,
+            call_headers: vec![Arc::default(); branches],
             request: Request::default(),
             document: None,
             credentials: Arc::new([]),
@@ -106,10 +113,28 @@ impl Open {
         }
     }
 
-    /// The calls that are sent for this transaction, at first and at every later attempt.
-    pub(crate) fn set_calls(&mut self, calls: Calls) {
-        self.call_headers = calls.branches.iter().map(|call| Arc::from(call.headers.as_slice())).collect();
-        self.calls = calls;
+    /// The calls of these branches, at first and at every later attempt.
+    pub(crate) fn set_calls(&mut self, branches: BranchSet, calls: Calls) {
+        for (branch, call) in branches.iter().zip(calls.branches) {
+            self.call_headers[branch.at()] = Arc::from(call.headers.as_slice());
+            self.calls[branch.at()] = call;
+        }
+    }
+
+    /// The calls of the next wave are rendered. What is sent is what was stored.
+    pub(crate) fn note_wave(&mut self, stored: &Bytes) {
+        let wave = self.ready.outline.waves().get(usize::from(self.core.waves())).copied();
+        match Calls::decode(stored.clone()) {
+            Ok(calls) => self.set_calls(wave.unwrap_or_default(), calls),
+            Err(error) => unreachable!("{}: its own calls cannot be read: {error}", self.core.id()),
+        }
+    }
+
+    /// The calls of the first waves, as they are stored.
+    pub(crate) fn calls_of(&self, waves: u8) -> Calls {
+        let waves = self.ready.outline.waves().iter().take(waves.into());
+        let branches = waves.flat_map(|wave| wave.iter()).map(|branch| self.calls[branch.at()].clone());
+        Calls { branches: branches.collect(), trace: self.trace.clone() }
     }
 
     /// How many events may wait for a decision: one for every call, and a few that time or people bring.
@@ -127,15 +152,25 @@ impl Open {
         self.queue.push_back(event);
     }
 
-    /// The next event that may be decided on: what came first, and then the deadline.
-    pub(crate) fn next_event(&mut self, now: Time) -> Option<Event> {
-        if self.under_way && !planted(Mistake::DecidesWhileUnsynced) {
-            return None;
+    /// The next event that may be decided on: what came first, then the deadline, then what a client is promised.
+    pub(crate) fn next_event(&mut self, now: Time, leaving: bool) -> Option<Event> {
+        if self.under_way {
+            return if planted(Mistake::DecidesWhileUnsynced) { self.queue.pop_front() } else { None };
         }
-        let late = !self.under_way
-            && self.core.has_begun()
-            && self.core.wake().is_some_and(|deadline| deadline <= now);
-        self.queue.pop_front().or(late.then_some(Event::DeadlinePassed))
+        let late = self.core.has_begun() && self.core.wake().is_some_and(|deadline| deadline <= now);
+        let next = self.queue.pop_front().or(late.then_some(Event::DeadlinePassed));
+        next.or_else(|| self.must_promise(now, leaving).then_some(Event::Promised))
+    }
+
+    /// Whether the client is to be told an address at which, as things stand, a crash could leave nothing.
+    fn must_promise(&self, now: Time, leaving: bool) -> bool {
+        let wants = |waiter: Waiter| leaving || self.respond_async || waiter.answer_by <= now;
+        self.is_forgettable() && self.verdict().is_none() && self.waiter.is_some_and(wants)
+    }
+
+    /// Whether it has begun, and nothing of it is in the journal.
+    pub(crate) fn is_forgettable(&self) -> bool {
+        self.core.has_begun() && !self.core.is_written()
     }
 
     /// Whether the answer to this call counts, and has not come already.
@@ -156,7 +191,9 @@ impl Open {
     /// When this transaction must be looked at again, if nothing happens before.
     pub(crate) fn wake(&self, stuck_after: Duration) -> Option<Time> {
         let deadline = if self.under_way { None } else { self.core.wake().filter(|_| self.core.has_begun()) };
-        let waiter = self.waiter.map(|waiter| waiter.answer_by);
+        // A promise that is being written needs no clock: it is given as soon as the disk has it.
+        let promising = self.under_way && self.is_forgettable();
+        let waiter = self.waiter.filter(|_| !promising).map(|waiter| waiter.answer_by);
         let stuck = self.stuck_at(stuck_after);
         let retry = if self.under_way { None } else { self.retry_wake() };
         [deadline, waiter, stuck, retry].into_iter().flatten().min()

@@ -16,8 +16,8 @@ use crate::turned::Turned;
 use crate::{Config, Notice, reply};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
-use unanimo_contract::{Answer, BranchIndex, Id, Problem, Shard, Submission};
-use unanimo_protocol::{Event, Outcome, Record, Settled, Time};
+use unanimo_contract::{Answer, BranchIndex, Id, Problem, Severed, Shard, Submission};
+use unanimo_protocol::{Durability, Event, Outcome, Record, Settled, Time};
 
 /// Everything that one worker drives.
 ///
@@ -35,7 +35,9 @@ pub struct Owner {
     pub(crate) actions: VecDeque<Action>,
     pub(crate) tally: Tally,
     /// While replay runs: the rendered calls of what is open so far, as they were stored.
-    pub(crate) replayed_calls: BTreeMap<Id, Bytes>,
+    pub(crate) replayed_calls: BTreeMap<Id, Vec<Bytes>>,
+    /// Whether replay has ended: what is not known now never was, or is over.
+    pub(crate) replayed: bool,
     /// Whether submissions are taken.
     pub(crate) accepting: bool,
     /// Whether the process is about to end: waiters are told where their answers will be.
@@ -73,6 +75,7 @@ impl Owner {
             actions: VecDeque::new(),
             tally: Tally::default(),
             replayed_calls: BTreeMap::new(),
+            replayed: false,
             accepting: false,
             leaving: false,
             poisoned: false,
@@ -138,8 +141,14 @@ impl Owner {
     }
 
     /// The journal did not take an append. A beginning is turned away; anything else only fails when the journal does.
-    pub fn unwritten(&mut self, id: Id, why: Unwritten) {
+    pub fn unwritten(&mut self, now: Now, id: Id, why: Unwritten) {
         let begins = self.open.get(&id).is_some_and(|open| !open.core.has_begun());
+        let promises =
+            self.open.get(&id).is_some_and(|open| open.is_forgettable() && open.verdict().is_none());
+        if promises && why == Unwritten::Full {
+            self.break_off(id);
+            return self.drive(now, id);
+        }
         assert!(
             begins || why == Unwritten::Poisoned,
             "{id}: the journal refused to go on with what it had begun"
@@ -166,6 +175,15 @@ impl Owner {
         }
     }
 
+    /// The journal has no room for what a client is to be promised: nobody is told anything, and the transaction goes on.
+    fn break_off(&mut self, id: Id) {
+        let Some(open) = self.open.get_mut(&id) else { return };
+        open.under_way = false;
+        if let Some(waiter) = open.waiter.take() {
+            self.actions.push_back(Action::Reply { waiter: waiter.id, reply: Box::new(Err(Severed)) });
+        }
+    }
+
     /// The journal has failed for good. Who waits is told what is durable, or where to look once the process is back;
     /// nobody is told a guess. Calls that were decided and not yet taken do not leave any more.
     pub fn poison(&mut self) {
@@ -187,7 +205,7 @@ impl Owner {
         self.accepting = false;
         self.leaving = true;
         let ids: Vec<Id> = self.open.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.reply_if_due(now, id));
+        ids.into_iter().for_each(|id| self.drive(now, id));
     }
 
     /// Time has passed.
@@ -242,10 +260,15 @@ impl Owner {
         let Some(open) = self.open.get_mut(&id) else { return };
         let mode = open.ready.outline.mode();
         match record {
-            Record::Begun(_) => {
-                open.segment = segment;
-                count(&mut self.tally.begun, mode);
+            Record::Begun(begun) => {
+                if begun.durability != Durability::Volatile {
+                    open.segment = segment;
+                }
+                if !open.core.has_begun() {
+                    count(&mut self.tally.begun, mode);
+                }
             }
+            Record::Wave(wave) => open.note_wave(&wave.calls),
             Record::Concluded(concluded) => {
                 open.note_verdict(now, concluded.answer.clone());
                 self.load
@@ -258,7 +281,7 @@ impl Owner {
                 self.tally.heuristic += 1;
                 self.note_heuristic(id, *branch);
             }
-            Record::Ended => count(&mut self.tally.finished, mode),
+            Record::Ended | Record::Forgotten => count(&mut self.tally.finished, mode),
             Record::Sent { .. } | Record::Answered { .. } => {}
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use unanimo_contract::plan::PlanError;
 use unanimo_contract::{BranchPlan, Digest, Plan, RefusedPlan, ResponsePlan};
 use unanimo_expression::{JsonTemplate, Reference, Template};
-use unanimo_protocol::Outline;
+use unanimo_protocol::{BranchIndex, BranchSet, Outline};
 
 /// A plan with its expressions parsed.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Ready {
     pub(crate) digest: Digest,
     /// The plan as the journal keeps it.
     pub(crate) stored: Bytes,
-    pub(crate) outline: Outline,
+    pub(crate) outline: Arc<Outline>,
     pub(crate) branches: Vec<ReadyBranch>,
     pub(crate) respond: Option<ReadyResponse>,
     pub(crate) refused: Option<ReadyRefused>,
@@ -35,6 +35,7 @@ pub(crate) struct ReadyBranch {
     pub(crate) headers: Vec<(String, Template)>,
     pub(crate) body: Option<JsonTemplate>,
     pub(crate) timeout: Duration,
+    pub(crate) asks: bool,
 }
 
 /// An answer to the client with its expressions parsed.
@@ -123,8 +124,9 @@ impl Plans {
 
 impl Ready {
     pub(crate) fn new(plan: Arc<Plan>, digest: Digest, stored: Bytes) -> Result<Ready, InvalidPlan> {
-        let outline = plan.outline().map_err(InvalidPlan::Plan)?;
         let branches = plan.branches.iter().map(ReadyBranch::new).collect::<Result<Vec<_>, _>>()?;
+        let needs = branches.iter().map(|branch| branch.needs(&branches)).collect::<Result<Vec<_>, _>>()?;
+        let outline = Arc::new(plan.outline(&needs).map_err(InvalidPlan::Plan)?);
         let respond = plan.respond.as_ref().map(|r| ReadyResponse::new(r, "respond")).transpose()?;
         let refused = match &plan.refused {
             None => None,
@@ -163,10 +165,27 @@ impl ReadyBranch {
             headers: header_templates(&branch.headers, &place("headers"))?,
             body: branch.body.as_ref().map(|body| body_template(body, &place("body"))).transpose()?,
             timeout: Duration::from_millis(branch.call_timeout_ms),
+            asks: branch.asks,
         })
     }
 
-    fn references(&self) -> impl Iterator<Item = &Reference> {
+    /// The branches whose answers this one's call names.
+    fn needs(&self, branches: &[ReadyBranch]) -> Result<BranchSet, InvalidPlan> {
+        let named = self.references().filter_map(|reference| match reference {
+            Reference::BranchResponse { branch, .. } => Some(branch),
+            _ => None,
+        });
+        let place = |name: &String| {
+            let at = branches.iter().position(|branch| *branch.name == **name);
+            let known = at.and_then(|at| u8::try_from(at).ok()).map(BranchIndex);
+            known.filter(|at| at.at() < BranchSet::CAPACITY).ok_or_else(|| {
+                invalid(&format!("branch {}", self.name), &format!("there is no branch {name}"))
+            })
+        };
+        named.map(place).collect()
+    }
+
+    pub(crate) fn references(&self) -> impl Iterator<Item = &Reference> {
         let paths = std::iter::once(&self.path).chain(self.paths.iter().map(|(_, path)| path));
         let headers = self.headers.iter().map(|(_, value)| value);
         paths

@@ -7,8 +7,8 @@ use crate::turned::Turned;
 use bytes::Bytes;
 use unanimo_contract::plan::{CALL_LIMIT, CALLS_LIMIT, RESPONSE_LIMIT};
 use unanimo_contract::{Calls, ClientAnswer, Id, Problem, RenderedCall, Request, Verdict};
-use unanimo_expression::{Document, Scope, Unrenderable};
-use unanimo_protocol::{Begun, BranchIndex, Cause, Progress, Render};
+use unanimo_expression::{Document, Reference, Scope, Unrenderable};
+use unanimo_protocol::{Begun, BranchIndex, BranchSet, Cause, Durability, Progress, Render};
 
 /// The calls of the first wave, and the request's body where it was read as JSON.
 pub(crate) struct Rendered {
@@ -29,28 +29,47 @@ pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Ren
         false => None,
     };
     let scope = RequestScope { id, request, document: document.as_ref() };
-    let mut calls = Vec::with_capacity(ready.branches.len());
-    for branch in &ready.branches {
+    let first = ready.outline.waves().first().copied().unwrap_or_default();
+    let mut calls = Vec::with_capacity(first.len());
+    for branch in first.iter().map(|branch| &ready.branches[branch.at()]) {
         let call = render_call(branch, &scope).map_err(|error| {
             let detail = format!("branch {}: {error}", branch.name);
             Turned::at_branch(Problem::Unrenderable, &branch.name, &detail)
         })?;
-        if call.size() > CALL_LIMIT {
-            let detail = format!(
-                "the call of branch {} would have {} bytes, of {CALL_LIMIT}",
-                branch.name,
-                call.size()
-            );
-            return Err(Turned::at_branch(Problem::TooLarge, &branch.name, &detail));
-        }
+        check_call(branch, &call)
+            .map_err(|detail| Turned::at_branch(Problem::TooLarge, &branch.name, &detail))?;
         calls.push(call);
     }
-    let calls = Calls { branches: calls, trace: None };
-    if calls.size() > CALLS_LIMIT {
-        let detail = format!("the calls together would have {} bytes, of {CALLS_LIMIT}", calls.size());
-        return Err(Turned::away(Problem::TooLarge, &detail));
+    for branch in ready.outline.waves().iter().skip(1).flat_map(|wave| wave.iter()) {
+        check_request(&ready.branches[branch.at()], &scope)?;
     }
+    let calls = Calls { branches: calls, trace: None };
+    check_calls(calls.size()).map_err(|detail| Turned::away(Problem::TooLarge, &detail))?;
     Ok(Rendered { calls, document })
+}
+
+/// Whether the request has what a later call names: that is better said before anything has begun.
+fn check_request(branch: &ReadyBranch, scope: &RequestScope) -> Result<(), Turned> {
+    let of_request = |reference: &&Reference| !matches!(reference, Reference::BranchResponse { .. });
+    for reference in branch.references().filter(of_request) {
+        scope.value(reference).map_err(|reason| {
+            let detail = format!("branch {}: `{reference}` {reason}", branch.name);
+            Turned::at_branch(Problem::Unrenderable, &branch.name, &detail)
+        })?;
+    }
+    Ok(())
+}
+
+fn check_call(branch: &ReadyBranch, call: &RenderedCall) -> Result<(), String> {
+    let size = call.size();
+    let fits = size <= CALL_LIMIT;
+    fits.then_some(())
+        .ok_or_else(|| format!("the call of branch {} would have {size} bytes, of {CALL_LIMIT}", branch.name))
+}
+
+fn check_calls(size: usize) -> Result<(), String> {
+    let fits = size <= CALLS_LIMIT;
+    fits.then_some(()).ok_or_else(|| format!("the calls together would have {size} bytes, of {CALLS_LIMIT}"))
 }
 
 fn render_call(branch: &ReadyBranch, scope: &dyn Scope) -> Result<RenderedCall, Unrenderable> {
@@ -69,15 +88,22 @@ fn render_call(branch: &ReadyBranch, scope: &dyn Scope) -> Result<RenderedCall, 
 }
 
 impl Render for Open {
-    fn begun(&self) -> Begun {
+    fn begun(&self, waves: u8, durability: Durability) -> Begun {
+        let is_written = durability != Durability::Volatile;
         Begun {
             token: self.token,
             plan: self.ready.digest,
             key: self.key,
             deadline: self.ready.outline.deadline(),
             began_unix_ms: self.began_unix_ms,
-            calls: self.calls.encode(),
+            waves,
+            calls: if is_written { self.calls_of(waves).encode() } else { Bytes::new() },
+            durability,
         }
+    }
+
+    fn wave(&self, branches: BranchSet) -> Result<Bytes, BranchIndex> {
+        self.later_wave(branches).map(|calls| calls.encode()).map_err(|unusable| unusable.branch)
     }
 
     fn answer(&self, verdict: Verdict, cause: Option<Cause>) -> Bytes {
@@ -85,6 +111,7 @@ impl Render for Open {
             (Verdict::Commit, _) => self.committed(),
             (Verdict::Rollback, Some(Cause::Refused(branch))) => self.refused(branch),
             (Verdict::Rollback, Some(Cause::Deadline)) => self.too_late(),
+            (Verdict::Rollback, Some(Cause::Unusable(branch))) => self.unusable(branch),
             (Verdict::Rollback, Some(Cause::Interrupted) | None) => {
                 let detail =
                     "the gateway restarted before it had decided, and rolled back; try again with a new key";
@@ -95,7 +122,55 @@ impl Render for Open {
     }
 }
 
+/// An answer from which a later call could not be rendered.
+struct Unusable {
+    /// Whose answer it is; where that is not known, the branch whose call it is.
+    branch: BranchIndex,
+    detail: String,
+}
+
 impl Open {
+    /// Renders the calls of a wave whose needs have all voted.
+    fn later_wave(&self, wave: BranchSet) -> Result<Calls, Unusable> {
+        let mut size: usize = self.calls.iter().map(RenderedCall::size).sum();
+        let mut calls = Vec::with_capacity(wave.len());
+        for at in wave.iter() {
+            let branch = &self.ready.branches[at.at()];
+            let scope = AnswerScope::new(self, branch.references());
+            let call = render_call(branch, &scope).map_err(|error| Unusable {
+                branch: self.whose(at, &error).unwrap_or(at),
+                detail: format!("branch {}: {error}", branch.name),
+            })?;
+            size += call.size();
+            check_call(branch, &call)
+                .and_then(|()| check_calls(size))
+                .map_err(|detail| Unusable { branch: at, detail })?;
+            calls.push(call);
+        }
+        Ok(Calls { branches: calls, trace: None })
+    }
+
+    /// The branch whose answer lacks what this call names, as far as the text of the expression tells.
+    fn whose(&self, call: BranchIndex, error: &Unrenderable) -> Option<BranchIndex> {
+        let needs = self.ready.outline.branches()[call.at()].needs;
+        let begins = |at: &BranchIndex| {
+            let rest = error.what.strip_prefix("branches.");
+            let rest = rest.and_then(|rest| rest.strip_prefix(&*self.ready.branches[at.at()].name));
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        needs.iter().find(begins).or_else(|| needs.iter().next().filter(|_| needs.len() == 1))
+    }
+
+    fn unusable(&self, branch: BranchIndex) -> ClientAnswer {
+        let name = &self.ready.branches[branch.at()].name;
+        // Rendering is pure: the same wave fails again for the same reason.
+        let wave = self.ready.outline.waves().get(usize::from(self.core.waves()));
+        let why = wave.and_then(|wave| self.later_wave(*wave).err()).map(|unusable| unusable.detail);
+        let detail = why.unwrap_or_else(|| "an answer could not be used".to_owned());
+        let detail = format!("{detail}; what was done is being undone");
+        Problem::UnusableAnswer.answer_for(Some(self.core.id()), Some(name), &detail)
+    }
+
     fn committed(&self) -> ClientAnswer {
         if let Some(response) = &self.ready.respond {
             return self.respond(response);

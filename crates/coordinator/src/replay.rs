@@ -57,6 +57,10 @@ impl Owner {
         if !self.open.contains_key(&id) {
             return Err(ReplayError::Headless(id));
         }
+        if let Record::Wave(wave) = record.record() {
+            let later = Bytes::copy_from_slice(&wave.calls);
+            self.replayed_calls.entry(id).or_default().push(later);
+        }
         if let Record::Concluded(concluded) = record.record() {
             // A copy of its own: a slice would keep the whole segment in memory.
             let answer = Bytes::copy_from_slice(&concluded.answer);
@@ -76,14 +80,10 @@ impl Owner {
     /// Replay has ended: what has no verdict is rolled back, what has one is told on, and submissions are taken.
     pub fn recovered(&mut self, now: Now) -> Result<(), ReplayError> {
         for (id, stored) in std::mem::take(&mut self.replayed_calls) {
-            let calls = Calls::decode(stored).map_err(|error| ReplayError::Calls(id, error))?;
             let Some(open) = self.open.get_mut(&id) else { continue };
-            if calls.branches.len() != open.ready.branches.len() {
-                return Err(ReplayError::Calls(id, Malformed::CutShort));
-            }
-            open.set_calls(calls);
+            reopen_calls(open, stored).map_err(|error| ReplayError::Calls(id, error))?;
         }
-        self.accepting = true;
+        (self.replayed, self.accepting) = (true, true);
         let ids: Vec<Id> = self.open.keys().copied().collect();
         self.tally = Tally { recovered: ids.len() as u64, recovering: ids.len() as u64, ..Tally::default() };
         for id in ids {
@@ -121,7 +121,26 @@ impl Owner {
             self.keys.insert(key, id);
         }
         // A copy of its own: a slice would keep the whole segment in memory.
-        self.replayed_calls.insert(id, Bytes::copy_from_slice(&begun.calls));
+        self.replayed_calls.insert(id, vec![Bytes::copy_from_slice(&begun.calls)]);
         Ok(open)
     }
+}
+
+/// Reads the calls of every wave that was written.
+fn reopen_calls(open: &mut Open, stored: Vec<Bytes>) -> Result<(), Malformed> {
+    let mut calls = Vec::new();
+    for stored in stored {
+        let Calls { branches, trace } = Calls::decode(stored)?;
+        calls.extend(branches);
+        open.trace = open.trace.take().or(trace);
+    }
+    let mut calls = calls.into_iter();
+    for wave in open.ready.outline.clone().waves().iter().take(open.core.waves().into()) {
+        let of_wave: Vec<_> = calls.by_ref().take(wave.len()).collect();
+        if of_wave.len() < wave.len() {
+            return Err(Malformed::CutShort);
+        }
+        open.set_calls(*wave, Calls { branches: of_wave, trace: None });
+    }
+    if calls.next().is_some() { Err(Malformed::CutShort) } else { Ok(()) }
 }

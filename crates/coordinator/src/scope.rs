@@ -14,7 +14,7 @@ pub(crate) struct RequestScope<'a> {
     pub(crate) document: Option<&'a Document>,
 }
 
-/// What `respond` and `refused` may name: the same, and the branches' answers.
+/// What calls of later waves, `respond` and `refused` may name: the same, and the branches' answers.
 pub(crate) struct AnswerScope<'a> {
     request: RequestScope<'a>,
     answers: BTreeMap<&'a str, Option<Document>>,

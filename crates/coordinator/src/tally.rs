@@ -9,7 +9,8 @@ use unanimo_protocol::Cause;
 pub struct Tally {
     /// Transactions that became durable, by mode.
     pub begun: BTreeMap<Mode, u64>,
-    /// Verdicts, by mode and in the words `committed`, `refused`, `deadline`, `interrupted`.
+    /// Verdicts, by mode and in the words `committed`, `refused`, `deadline`,
+    /// `interrupted`, `unusable-answer`.
     pub concluded: BTreeMap<(Mode, &'static str), u64>,
     /// Transactions of which every branch has acknowledged the verdict, by mode.
     pub finished: BTreeMap<Mode, u64>,
@@ -78,5 +79,6 @@ pub(crate) fn end_word(cause: Option<Cause>) -> &'static str {
         Some(Cause::Refused(_)) => "refused",
         Some(Cause::Deadline) => "deadline",
         Some(Cause::Interrupted) => "interrupted",
+        Some(Cause::Unusable(_)) => "unusable-answer",
     }
 }

@@ -43,7 +43,7 @@ impl Owner {
 
     /// The trace that an open transaction's calls belong to.
     pub fn trace(&self, id: Id) -> Option<Trace> {
-        let named = self.open.get(&id)?.calls.trace.as_ref();
+        let named = self.open.get(&id)?.trace.as_ref();
         Some(named.map_or_else(|| Trace::of_transaction(id), |context| context.trace))
     }
 
@@ -134,10 +134,12 @@ fn view_of_finished(id: Id, finished: &Finished) -> View {
     }
 }
 
-/// The branch that refused, where that is why.
+/// The branch that refused, or whose answer was of no use, where that is why.
 fn at_fault(ready: &Ready, cause: Option<Cause>) -> Option<String> {
     match cause? {
-        Cause::Refused(branch) => Some(ready.branches[branch.at()].name.to_string()),
+        Cause::Refused(branch) | Cause::Unusable(branch) => {
+            Some(ready.branches[branch.at()].name.to_string())
+        }
         Cause::Deadline | Cause::Interrupted => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::answer::Body;
 use crate::pulse::{Pulse, Socket};
-use crate::server::{Shared, Stage};
+use crate::server::{Door, Shared, Stage};
 use crate::{clock, dispatch};
 use http::HeaderValue;
 use hyper::server::conn::http1::{self, Connection};
@@ -27,6 +27,7 @@ const LATER: Duration = Duration::from_secs(3600);
 /// Who is at the other end, and who serves it.
 pub(crate) struct Client<T> {
     pub(crate) worker: Rc<Shared<T>>,
+    pub(crate) door: Door,
     pub(crate) pulse: Rc<Pulse>,
     /// Its address, as a header says it.
     pub(crate) address: HeaderValue,
@@ -54,14 +55,19 @@ pub(crate) fn protocol(limits: &crate::Limits) -> http1::Builder {
 }
 
 /// Serves one connection until it ends.
-pub(crate) async fn serve<T: Transactions>(worker: Rc<Shared<T>>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve<T: Transactions>(
+    worker: Rc<Shared<T>>,
+    door: Door,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
     let open = Open::new(&worker);
     // Without it, small answers wait for acknowledgements of earlier ones. It fails where the client has gone.
     let Ok(()) = stream.set_nodelay(true) else { return };
     let Ok(address) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else { return };
     let pulse = Pulse::new(clock::now());
     let (socket, returned) = Socket::new(stream, pulse.clone());
-    let client = Rc::new(Client { worker: worker.clone(), pulse: pulse.clone(), address });
+    let client = Rc::new(Client { worker: worker.clone(), door, pulse: pulse.clone(), address });
     let service = service_fn(|request| dispatch::answer(client.clone(), request));
     let mut protocol = worker.protocol.clone();
     // A connection that comes while the worker drains is served once.

@@ -7,10 +7,11 @@ use crate::metrics::Measure;
 use crate::path::Path;
 use crate::proxy::{self, Plain};
 use crate::pulse::Answering;
+use crate::server::Door;
 use crate::status::Own;
 use crate::table::{Found, Sought};
 use crate::transaction::{self, Transactional};
-use crate::{authority, hygiene};
+use crate::{authority, hygiene, inquiry};
 use http::header::{HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri};
@@ -119,6 +120,11 @@ async fn route<T: Transactions>(
         Ok(name) => name,
         Err(why) => return Ok(answer::own(bad_request(why))),
     };
+    if client.door == Door::Participants {
+        measure.own_path();
+        let transactions = &client.worker.transactions;
+        return Ok(answer::own(inquiry::answer(&head.method, path.matched(), transactions).await));
+    }
     if let Some(own) = Own::of_path(path.matched()) {
         measure.own_path();
         return Ok(answer::own(own.answer(&head.method, &client.worker.transactions).await));

@@ -17,6 +17,7 @@ mod connection;
 mod dispatch;
 mod hygiene;
 mod idle;
+mod inquiry;
 mod key;
 mod listener;
 mod metrics;

@@ -1,7 +1,7 @@
 //! Sockets that take connections: one for each worker, among which the system shares out what comes.
 
 use crate::connection;
-use crate::server::{Shared, Stage};
+use crate::server::{Door, Shared, Stage};
 use crate::{ListenerConfig, clock};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -52,7 +52,7 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener
 }
 
 /// Takes connections until the worker drains, then those that already wait, and closes.
-pub(crate) async fn accept<T: Transactions>(listener: TcpListener, worker: Rc<Shared<T>>) {
+pub(crate) async fn accept<T: Transactions>(door: Door, listener: TcpListener, worker: Rc<Shared<T>>) {
     let mut pause = SHORTEST_PAUSE;
     while let Some(accepted) = worker.stages.before(Stage::Draining, listener.accept()).await {
         match accepted {
@@ -61,7 +61,7 @@ pub(crate) async fn accept<T: Transactions>(listener: TcpListener, worker: Rc<Sh
                 // Taken before it may be served: a listener that waits keeps no place from the others.
                 let permit = worker.permits.clone().acquire_owned();
                 let Some(Ok(permit)) = worker.stages.before(Stage::Draining, permit).await else { break };
-                start(&worker, stream, peer, permit);
+                start(&worker, door, stream, peer, permit);
             }
             Err(error) if is_of_the_connection(&error) => worker.tally.failed_accepts.add(1),
             Err(error) => {
@@ -77,7 +77,7 @@ pub(crate) async fn accept<T: Transactions>(listener: TcpListener, worker: Rc<Sh
     let Ok(listener) = listener.into_std() else { return };
     while let Ok(permit) = worker.permits.clone().try_acquire_owned() {
         let Ok((stream, peer)) = waiting(&listener) else { break };
-        start(&worker, stream, peer, permit);
+        start(&worker, door, stream, peer, permit);
     }
 }
 
@@ -90,6 +90,7 @@ fn waiting(listener: &std::net::TcpListener) -> io::Result<(TcpStream, SocketAdd
 
 fn start<T: Transactions>(
     worker: &Rc<Shared<T>>,
+    door: Door,
     stream: TcpStream,
     peer: SocketAddr,
     permit: OwnedSemaphorePermit,
@@ -97,7 +98,7 @@ fn start<T: Transactions>(
     worker.tally.accepted.add(1);
     let worker = worker.clone();
     spawn_local(async move {
-        connection::serve(worker, stream, peer).await;
+        connection::serve(worker, door, stream, peer).await;
         drop(permit);
     });
 }

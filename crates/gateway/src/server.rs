@@ -21,6 +21,8 @@ use unanimo_upstream::Upstream;
 pub struct Worker<T> {
     /// One of each listener's sockets, as [`crate::bind`] makes them.
     pub listeners: Vec<std::net::TcpListener>,
+    /// One of the sockets of the listener for participants, where there is one.
+    pub inquiries: Option<std::net::TcpListener>,
     /// The routes.
     pub table: Arc<Table>,
     /// The way to transactions.
@@ -68,8 +70,12 @@ pub async fn serve<T: Transactions>(
     worker: Worker<T>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Drained> {
-    let Worker { listeners, table, transactions, upstream, limits, metrics, logs_requests } = worker;
-    let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
+    let Worker { listeners, inquiries, table, transactions, upstream, limits, metrics, logs_requests } =
+        worker;
+    let doors = listeners.into_iter().map(|listener| (Door::Clients, listener));
+    let doors = doors.chain(inquiries.map(|listener| (Door::Participants, listener)));
+    let doors = doors.map(|(door, listener)| Ok((door, TcpListener::from_std(listener)?)));
+    let doors = doors.collect::<io::Result<Vec<_>>>()?;
     // More than the system has numbers for is as many as there are.
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     let shared = Rc::new(Shared {
@@ -83,9 +89,9 @@ pub async fn serve<T: Transactions>(
         upstream,
         limits,
     });
-    let accepting: Vec<_> = listeners
+    let accepting: Vec<_> = doors
         .into_iter()
-        .map(|listener| spawn_local(listener::accept(listener, shared.clone())))
+        .map(|(door, listener)| spawn_local(listener::accept(door, listener, shared.clone())))
         .collect();
     shutdown.await;
     shared.stages.advance(Stage::Draining);
@@ -103,6 +109,15 @@ pub async fn serve<T: Transactions>(
     // They see it at once: nothing that they wait for outlives the stage.
     let _ended = shared.permits.acquire_many(all).await;
     Ok(Drained { cut })
+}
+
+/// By which listener somebody has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Requests are routed.
+    Clients,
+    /// Inquiries are answered, and nothing else.
+    Participants,
 }
 
 /// How far the worker's end has come.

@@ -188,7 +188,8 @@ impl Batcher {
         if bytes > limit {
             return Err(AppendError::TooLarge { bytes, limit });
         }
-        let begins = records.iter().any(|record| matches!(record, Record::Begun(_)));
+        // A beginning that comes with more, or late, carries what has been promised to somebody.
+        let begins = matches!(records, [Record::Begun(_)]);
         if begins && self.queued + bytes > self.queue_bytes {
             Err(AppendError::Full)
         } else {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use unanimo_protocol::fields::{self, Field, Malformed, put_bytes, put_number};
 use unanimo_protocol::{
     Begun, BranchIndex, BranchSet, Cause, Concluded, Digest, Durability, Id, Key, Record, Settled, Token,
-    Verdict,
+    Verdict, Wave,
 };
 
 /// Bytes of an entry before its body.
@@ -24,6 +24,7 @@ const CONCLUDED: u8 = 3;
 const TOLD: u8 = 4;
 const HEURISTIC: u8 = 5;
 const ENDED: u8 = 6;
+const WAVE: u8 = 7;
 
 /// One thing that the journal remembers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl fmt::Display for Unreadable {
         match self {
             Unreadable::CutShort => f.write_str("an entry goes on beyond its batch"),
             Unreadable::UnknownKind(kind) => {
-                write!(f, "an entry has kind {kind}, this program knows kinds {PLAN} to {ENDED}")
+                write!(f, "an entry has kind {kind}, this program knows kinds {PLAN} to {WAVE}")
             }
             Unreadable::Malformed(malformed) => write!(f, "in an entry, {malformed}"),
         }
@@ -74,6 +75,7 @@ impl From<Malformed> for Unreadable {
 pub(crate) fn bound(record: &Record) -> usize {
     let strings = match record {
         Record::Begun(begun) => begun.calls.len(),
+        Record::Wave(wave) => wave.calls.len(),
         Record::Concluded(concluded) => concluded.answer.len(),
         _ => 0,
     };
@@ -97,6 +99,7 @@ pub(crate) fn put_plan(out: &mut Vec<u8>, transaction: Id, digest: Digest, plan:
 pub(crate) fn put_record(out: &mut Vec<u8>, transaction: Id, record: &Record) {
     match record {
         Record::Begun(begun) => put_entry(out, transaction, BEGUN, |out| put_begun(out, begun)),
+        Record::Wave(wave) => put_entry(out, transaction, WAVE, |out| put_bytes(out, 1, &wave.calls)),
         Record::Concluded(concluded) => {
             put_entry(out, transaction, CONCLUDED, |out| put_concluded(out, concluded));
         }
@@ -107,7 +110,7 @@ pub(crate) fn put_record(out: &mut Vec<u8>, transaction: Id, record: &Record) {
             put_entry(out, transaction, HEURISTIC, |out| put_number(out, 1, branch.0.into()));
         }
         Record::Ended => put_entry(out, transaction, ENDED, |_| ()),
-        Record::Sent { .. } | Record::Answered { .. } => {}
+        Record::Sent { .. } | Record::Answered { .. } | Record::Forgotten => {}
     }
 }
 
@@ -131,6 +134,7 @@ fn put_begun(out: &mut Vec<u8>, begun: &Begun) {
     put_number(out, 5, u64::try_from(begun.deadline.as_nanos()).unwrap_or(u64::MAX));
     put_number(out, 6, begun.began_unix_ms);
     put_bytes(out, 7, &begun.calls);
+    put_number(out, 8, begun.waves.into());
 }
 
 fn put_concluded(out: &mut Vec<u8>, concluded: &Concluded) {
@@ -143,6 +147,10 @@ fn put_concluded(out: &mut Vec<u8>, concluded: &Concluded) {
         }
         Some(Cause::Deadline) => put_number(out, 2, 2),
         Some(Cause::Interrupted) => put_number(out, 2, 3),
+        Some(Cause::Unusable(branch)) => {
+            put_number(out, 2, 4);
+            put_number(out, 3, branch.0.into());
+        }
     }
     put_number(out, 4, concluded.tell.bits().into());
     put_bytes(out, 5, &concluded.answer);
@@ -166,6 +174,7 @@ fn read_entry(kind: u8, body: Bytes) -> Result<Entry, Unreadable> {
     let record = match kind {
         PLAN => return Ok(read_plan(body)?),
         BEGUN => Record::Begun(read_begun(body)?),
+        WAVE => Record::Wave(read_wave(body)?),
         CONCLUDED => Record::Concluded(read_concluded(body)?),
         TOLD => Record::Told { branch: read_branch(body)? },
         HEURISTIC => Record::Heuristic { branch: read_branch(body)? },
@@ -196,7 +205,7 @@ fn read_plan(body: Bytes) -> Result<Entry, Malformed> {
 
 fn read_begun(body: Bytes) -> Result<Begun, Malformed> {
     let (mut token, mut plan, mut scope, mut fingerprint) = (None, None, None, None);
-    let (mut deadline, mut began_unix_ms, mut calls) = (None, None, None);
+    let (mut deadline, mut began_unix_ms, mut calls, mut waves) = (None, None, None, None);
     for field in fields::read(body) {
         let field = field?;
         match field.number {
@@ -207,6 +216,7 @@ fn read_begun(body: Bytes) -> Result<Begun, Malformed> {
             5 => deadline = Some(Duration::from_nanos(field.number_value()?)),
             6 => began_unix_ms = Some(field.number_value()?),
             7 => calls = Some(field.value),
+            8 => waves = Some(waves_of(&field)?),
             other => return Err(Malformed::UnknownField(other)),
         }
     }
@@ -222,29 +232,44 @@ fn read_begun(body: Bytes) -> Result<Begun, Malformed> {
         key,
         deadline: deadline.ok_or(Malformed::MissingField(5))?,
         began_unix_ms: began_unix_ms.ok_or(Malformed::MissingField(6))?,
+        waves: waves.ok_or(Malformed::MissingField(8))?,
         calls: calls.ok_or(Malformed::MissingField(7))?,
+        durability: Durability::Forced,
     })
 }
 
+fn read_wave(body: Bytes) -> Result<Wave, Malformed> {
+    let mut calls = None;
+    for field in fields::read(body) {
+        let field = field?;
+        match field.number {
+            1 => calls = Some(field.value),
+            other => return Err(Malformed::UnknownField(other)),
+        }
+    }
+    Ok(Wave { calls: calls.ok_or(Malformed::MissingField(1))?, durability: Durability::Forced })
+}
+
 fn read_concluded(body: Bytes) -> Result<Concluded, Malformed> {
-    let (mut verdict, mut why, mut refused_by) = (None, None, None);
+    let (mut verdict, mut why, mut fault) = (None, None, None);
     let (mut tell, mut answer, mut durability) = (None, None, None);
     for field in fields::read(body) {
         let field = field?;
         match field.number {
             1 => verdict = Some(if flag(&field)? { Verdict::Commit } else { Verdict::Rollback }),
             2 => why = Some(field.number_value()?),
-            3 => refused_by = Some(branch(&field)?),
+            3 => fault = Some(branch(&field)?),
             4 => tell = Some(BranchSet::from_bits(field.small()?)),
             5 => answer = Some(field.value),
             6 => durability = Some(if flag(&field)? { Durability::Forced } else { Durability::Lazy }),
             other => return Err(Malformed::UnknownField(other)),
         }
     }
-    let cause = match (why, refused_by) {
+    let cause = match (why, fault) {
         (None, None) => None,
         (Some(1), Some(branch)) => Some(Cause::Refused(branch)),
-        (Some(1), None) => return Err(Malformed::MissingField(3)),
+        (Some(4), Some(branch)) => Some(Cause::Unusable(branch)),
+        (Some(1 | 4), None) => return Err(Malformed::MissingField(3)),
         (Some(2), None) => Some(Cause::Deadline),
         (Some(3), None) => Some(Cause::Interrupted),
         _ => return Err(Malformed::BadValue(2)),
@@ -273,6 +298,13 @@ fn read_branch(body: Bytes) -> Result<BranchIndex, Malformed> {
 fn branch(field: &Field) -> Result<BranchIndex, Malformed> {
     let branch = BranchIndex(field.small()?);
     if branch.at() < BranchSet::CAPACITY { Ok(branch) } else { Err(Malformed::BadValue(field.number)) }
+}
+
+fn waves_of(field: &Field) -> Result<u8, Malformed> {
+    match field.small()? {
+        0 => Err(Malformed::BadValue(field.number)),
+        waves => Ok(waves),
+    }
 }
 
 fn flag(field: &Field) -> Result<bool, Malformed> {

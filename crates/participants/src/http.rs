@@ -6,7 +6,9 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use std::fmt::Write;
+use std::rc::Rc;
 use std::time::Duration;
+use unanimo_contract::inquiry::INQUIRIES;
 use unanimo_contract::plan::ANSWER_LIMIT;
 use unanimo_contract::{Answer, Asked, Outcome, ParticipantCall, Reading, headers, outcome};
 use unanimo_upstream::{Affinity, Body, Upstream};
@@ -15,6 +17,7 @@ const TRANSACTION: HeaderName = HeaderName::from_static(headers::TRANSACTION);
 const BRANCH: HeaderName = HeaderName::from_static(headers::BRANCH);
 const OPERATION: HeaderName = HeaderName::from_static(headers::OPERATION);
 const DEADLINE_MS: HeaderName = HeaderName::from_static(headers::DEADLINE_MS);
+const INQUIRE: HeaderName = HeaderName::from_static(headers::INQUIRE);
 const ATTEMPT: HeaderName = HeaderName::from_static(headers::ATTEMPT);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
 const TRACEPARENT: HeaderName = HeaderName::from_static(headers::TRACEPARENT);
@@ -25,22 +28,26 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 #[derive(Clone)]
 pub struct Http {
     upstream: Upstream,
+    /// Where participants that ask find the verdict: followed by the transaction.
+    inquiries: Option<Rc<str>>,
 }
 
 /// Why a call never became a request: the same at every attempt, until somebody changes the configuration.
 struct Unsendable;
 
 impl Http {
-    /// Participants behind these services.
-    pub fn new(upstream: Upstream) -> Http {
-        Http { upstream }
+    /// Participants behind these services. Those that ask are given the address of this gateway's listener for them,
+    /// such as `http://10.0.0.1:8082`, where there is one.
+    pub fn new(upstream: Upstream, gateway: Option<&str>) -> Http {
+        let inquiries = gateway.map(|gateway| [gateway, INQUIRIES].concat().into());
+        Http { upstream, inquiries }
     }
 
     async fn exchange(&self, call: &ParticipantCall) -> Answer {
         let services = self.upstream.services();
         let Some(service) = services.id(&call.service) else { return unsendable() };
         let credential = services.credential(service).header();
-        let Ok(request) = request(call, credential) else { return unsendable() };
+        let Ok(request) = request(call, credential, self.inquiries.as_deref()) else { return unsendable() };
         // Where the service asks for it, every operation of a transaction reaches the same endpoint.
         let affinity = Affinity::new(call.transaction.bits());
         match self.upstream.send_for(affinity, service, request).await {
@@ -69,7 +76,11 @@ fn unsendable() -> Answer {
     Answer { reading: Reading { stuck: true, ..Reading::of(Outcome::Unknown) }, ..nothing() }
 }
 
-fn request(call: &ParticipantCall, credential: Option<&HeaderValue>) -> Result<Request<Body>, Unsendable> {
+fn request(
+    call: &ParticipantCall,
+    credential: Option<&HeaderValue>,
+    inquiries: Option<&str>,
+) -> Result<Request<Body>, Unsendable> {
     let mut map = HeaderMap::with_capacity(12 + call.headers.len() + call.credentials.len());
     if !call.body.is_empty() {
         map.insert(CONTENT_TYPE, JSON);
@@ -89,6 +100,10 @@ fn request(call: &ParticipantCall, credential: Option<&HeaderValue>) -> Result<R
         map.append(name.clone(), value.clone());
     }
     insert_ours(&mut map, call)?;
+    if let Some(inquiries) = inquiries.filter(|_| call.asks) {
+        let address = format!("{inquiries}{}", call.transaction);
+        map.insert(INQUIRE, HeaderValue::try_from(address).map_err(|_| Unsendable)?);
+    }
     let uri: Uri = call.path.parse().map_err(|_| Unsendable)?;
     let body = if call.body.is_empty() { Body::Empty } else { Body::Full(call.body.clone()) };
     let mut request = Request::new(body);

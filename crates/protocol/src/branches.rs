@@ -75,9 +75,19 @@ impl BranchSet {
         self.0 & !other.0 == 0
     }
 
+    /// The branches of either set.
+    pub fn union(self, other: BranchSet) -> BranchSet {
+        BranchSet(self.0 | other.0)
+    }
+
     /// The branches, lowest first.
     pub fn iter(self) -> impl Iterator<Item = BranchIndex> {
-        (0..BranchSet::CAPACITY as u8).map(BranchIndex).filter(move |branch| self.contains(*branch))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let lowest = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            (lowest < u32::BITS).then_some(BranchIndex(lowest as u8))
+        })
     }
 }
 

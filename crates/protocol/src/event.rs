@@ -25,6 +25,8 @@ pub enum Event {
         /// What it means.
         outcome: Outcome,
     },
+    /// Its client is to be told the address where the answer will be: it must not be forgotten any more.
+    Promised,
     /// The deadline has come.
     DeadlinePassed,
     /// Replay has ended, and nobody remembers what was sent before.

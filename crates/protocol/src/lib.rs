@@ -27,7 +27,7 @@ pub use branches::{BranchIndex, BranchSet};
 pub use event::Event;
 pub use id::{Epoch, Id, Node, Shard, Token};
 pub use outline::{BranchOutline, Outline, OutlineError};
-pub use record::{Begun, Cause, Concluded, Digest, Durability, Key, NotVolatile, Record, Settled};
+pub use record::{Begun, Cause, Concluded, Digest, Durability, Key, NotVolatile, Record, Settled, Wave};
 pub use state::{Progress, State};
 pub use time::Time;
 pub use transaction::{Call, Render, Transaction};

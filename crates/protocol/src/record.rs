@@ -29,7 +29,8 @@ pub struct Key {
     pub fingerprint: Digest,
 }
 
-/// The first record of a transaction: nothing is sent before it is durable.
+/// The first record of a transaction. It is forced before anything is sent, or, where every participant asks, only
+/// written with what must be durable: see [`Begun::durability`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begun {
     /// Guards the public status address.
@@ -42,8 +43,23 @@ pub struct Begun {
     pub deadline: Duration,
     /// Milliseconds since 1970 on the wall clock: shown to people, decides nothing.
     pub began_unix_ms: u64,
-    /// The rendered calls of the first wave. Opaque here.
+    /// Of how many waves it holds the calls; 1 where it is written at the beginning.
+    pub waves: u8,
+    /// The rendered calls of these waves. Opaque here.
     pub calls: Bytes,
+    /// Forced as a rule. Volatile where nobody needs it: every participant asks, and an unknown transaction means
+    /// rollback. Then it is written later, lazy beside a commit's verdict, or forced before a client is promised that
+    /// the answer will be found.
+    pub durability: Durability,
+}
+
+/// The calls of a later wave, which name answers of earlier ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wave {
+    /// The rendered calls. Opaque here.
+    pub calls: Bytes,
+    /// Forced before they leave; volatile where the beginning was not written either.
+    pub durability: Durability,
 }
 
 /// Why a transaction was rolled back.
@@ -55,6 +71,8 @@ pub enum Cause {
     Deadline,
     /// A crash came before the verdict.
     Interrupted,
+    /// A call could not be rendered from this branch's answer.
+    Unusable(BranchIndex),
 }
 
 /// The verdict with what is needed to carry it out after a crash.
@@ -68,16 +86,19 @@ pub struct Concluded {
     pub tell: BranchSet,
     /// What the client is told. Opaque here.
     pub answer: Bytes,
-    /// A commit is always forced. A rollback is lazy where its absence already means rollback, and forced where a
-    /// client may come back for the answer with its idempotency key.
+    /// A commit is forced. A rollback is lazy where its absence already means rollback, and forced where a client may
+    /// come back for the answer with its idempotency key. Volatile where nothing was written: a rollback then, or a
+    /// commit that nobody needs to hear of.
     pub durability: Durability,
 }
 
 /// One fact about one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// It exists. Forced.
+    /// It exists. As durable as it says.
     Begun(Begun),
+    /// The calls of its next wave are rendered. As durable as it says.
+    Wave(Wave),
     /// A call left. Volatile.
     Sent {
         /// To which branch.
@@ -87,7 +108,8 @@ pub enum Record {
         /// The attempt's number, from 1.
         attempt: u32,
     },
-    /// A first operation was answered. Volatile: presumed abort forgets votes.
+    /// A call was answered, and nothing that must be remembered follows from it. Volatile: presumed abort forgets
+    /// votes, and where nothing was written it forgets who has heard.
     Answered {
         /// By which branch.
         branch: BranchIndex,
@@ -96,7 +118,7 @@ pub enum Record {
         /// With which meaning.
         outcome: Outcome,
     },
-    /// It was decided. Forced or lazy, see [`Concluded::durability`].
+    /// It was decided. As durable as it says.
     Concluded(Concluded),
     /// A branch acknowledged the verdict. Lazy: a crash only makes us tell it again.
     Told {
@@ -110,15 +132,19 @@ pub enum Record {
     },
     /// Every branch has acknowledged the verdict. Lazy.
     Ended,
+    /// The same, where nothing was ever written. Volatile.
+    Forgotten,
 }
 
 impl Record {
     /// How durable it must be before it is applied.
     pub fn durability(&self) -> Durability {
         match self {
-            Record::Begun(_) | Record::Heuristic { .. } => Durability::Forced,
-            Record::Sent { .. } | Record::Answered { .. } => Durability::Volatile,
+            Record::Begun(begun) => begun.durability,
+            Record::Wave(wave) => wave.durability,
             Record::Concluded(concluded) => concluded.durability,
+            Record::Heuristic { .. } => Durability::Forced,
+            Record::Sent { .. } | Record::Answered { .. } | Record::Forgotten => Durability::Volatile,
             Record::Told { .. } | Record::Ended => Durability::Lazy,
         }
     }

@@ -10,11 +10,15 @@ use crate::{
     Progress, Record, Settled, State, Time, Verdict,
 };
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// What the shard renders for the core. Pure: the same state gives the same bytes.
 pub trait Render {
-    /// The transaction's first record, with the rendered calls of its first wave.
-    fn begun(&self) -> Begun;
+    /// The transaction's first record, so durable, with the rendered calls of so many waves.
+    fn begun(&self, waves: u8, durability: Durability) -> Begun;
+
+    /// The calls of a later wave, whose needs have all voted; or the branch whose answer is of no use for that.
+    fn wave(&self, branches: BranchSet) -> Result<Bytes, BranchIndex>;
 
     /// What the client is told under this verdict; `cause` says why it isn't a commit.
     fn answer(&self, verdict: Verdict, cause: Option<Cause>) -> Bytes;
@@ -50,8 +54,11 @@ pub(crate) struct Branch {
 #[derive(Clone, Debug)]
 pub struct Transaction {
     pub(crate) id: Id,
-    pub(crate) outline: Outline,
-    pub(crate) begun: bool,
+    pub(crate) outline: Arc<Outline>,
+    /// How many waves of calls are rendered; 0 before the beginning.
+    pub(crate) waves: u8,
+    /// Whether its beginning is in the journal. Where every participant asks, it may never be.
+    pub(crate) written: bool,
     /// When branches must have voted; kept in memory only, since a crash before the verdict means rollback anyway.
     pub(crate) deadline: Time,
     /// Whether the client gave an idempotency key: then even a rollback is forced, so that the answer stays.
@@ -65,14 +72,15 @@ pub struct Transaction {
 
 impl Transaction {
     /// A transaction that is about to begin.
-    pub fn new(id: Id, outline: Outline, keyed: bool, now: Time) -> Transaction {
+    pub fn new(id: Id, outline: Arc<Outline>, keyed: bool, now: Time) -> Transaction {
         let idle = Branch { progress: Progress::Idle, in_flight: None, asked: 0, told: 0 };
         Transaction {
             id,
             deadline: now + outline.deadline(),
             branches: vec![idle; outline.branches().len()],
             outline,
-            begun: false,
+            waves: 0,
+            written: false,
             keyed,
             concluded: None,
             ended: false,
@@ -82,13 +90,9 @@ impl Transaction {
 
     /// A transaction found in the journal: any of its calls may have been sent before, so none is a first attempt
     /// and none is spared its undo.
-    pub fn replayed(id: Id, outline: Outline, keyed: bool) -> Transaction {
+    pub fn replayed(id: Id, outline: Arc<Outline>, keyed: bool) -> Transaction {
         let mut transaction = Transaction::new(id, outline, keyed, Time::default());
         transaction.replayed = true;
-        let sent = if planted(Mistake::CountsAnew) { 0 } else { 1 };
-        for branch in &mut transaction.branches {
-            *branch = Branch { progress: Progress::Asked, in_flight: None, asked: sent, told: sent };
-        }
         transaction
     }
 
@@ -100,9 +104,9 @@ impl Transaction {
     /// are unsynced the caller must keep further events back: two decisions on one state could disagree.
     pub fn decide(&self, event: &Event, render: &dyn Render) -> Vec<Record> {
         match *event {
-            Event::Submitted if !self.begun => vec![Record::Begun(render.begun())],
+            Event::Submitted if !self.has_begun() => self.beginning(render),
             Event::Sending { branch, operation } => self.sending(branch, operation),
-            _ if !self.begun || self.ended => Vec::new(),
+            _ if !self.has_begun() || self.ended => Vec::new(),
             Event::Answered { branch, operation, attempt, outcome } => {
                 if !self.awaits(branch, operation, attempt) {
                     return Vec::new();
@@ -112,16 +116,20 @@ impl Transaction {
                     Some(verdict) => atomic::acknowledged(self, branch, verdict, outcome),
                 }
             }
+            Event::Promised if !self.written && self.concluded.is_none() => {
+                vec![Record::Begun(render.begun(self.waves, Durability::Forced))]
+            }
             Event::DeadlinePassed => atomic::given_up(self, Cause::Deadline, render),
             Event::Recovered => atomic::given_up(self, Cause::Interrupted, render),
-            Event::Submitted => Vec::new(),
+            Event::Submitted | Event::Promised => Vec::new(),
         }
     }
 
     /// Applies a record: the only way state changes.
     pub fn apply(&mut self, record: Settled) {
         match record.into_record() {
-            Record::Begun(_) => self.begun = true,
+            Record::Begun(begun) => self.begin(&begun),
+            Record::Wave(_) => self.note_rendered(self.waves.saturating_add(1)),
             Record::Sent { branch, operation, attempt } => {
                 let branch = &mut self.branches[branch.at()];
                 branch.in_flight = Some((operation, attempt));
@@ -147,6 +155,11 @@ impl Transaction {
             }
             Record::Ended => {
                 assert!(self.concluded.is_some(), "{}: ended without a verdict", self.id);
+                self.ended = true;
+            }
+            Record::Forgotten => {
+                assert!(self.concluded.is_some(), "{}: forgotten without a verdict", self.id);
+                assert!(!self.written, "{}: what is written cannot be forgotten", self.id);
                 self.ended = true;
             }
         }
@@ -183,9 +196,19 @@ impl Transaction {
         &self.outline
     }
 
-    /// Whether `Begun` was applied.
+    /// Whether it has begun.
     pub fn has_begun(&self) -> bool {
-        self.begun
+        self.waves > 0
+    }
+
+    /// Whether its beginning is in the journal, so that it will be known after a crash.
+    pub fn is_written(&self) -> bool {
+        self.written
+    }
+
+    /// How many waves of calls are rendered.
+    pub fn waves(&self) -> u8 {
+        self.waves
     }
 
     /// The verdict, once there is one.
@@ -226,7 +249,7 @@ impl Transaction {
 
     /// The state as users see it.
     pub fn state(&self) -> State {
-        match (self.begun, self.verdict(), self.ended) {
+        match (self.has_begun(), self.verdict(), self.ended) {
             (false, _, _) => State::Initial,
             (true, None, _) => State::Preparing,
             (true, Some(Verdict::Commit), false) => State::Committing,
@@ -259,12 +282,13 @@ impl Transaction {
 
     fn owes(&self, at: BranchIndex, operation: Operation) -> bool {
         let branch = &self.branches[at.at()];
-        if !self.begun || self.ended || branch.in_flight.is_some_and(|(sent, _)| sent == operation) {
+        if !self.has_begun() || self.ended || branch.in_flight.is_some_and(|(sent, _)| sent == operation) {
             return false;
         }
         match self.concluded {
             None => {
                 matches!(branch.progress, Progress::Idle | Progress::Asked)
+                    && self.outline.rendered(self.waves).contains(at)
                     && self.outline.branches()[at.at()].after.iter().all(|before| self.has_voted_yes(before))
             }
             Some((_, _, tell)) => tell.contains(at) && !self.has_heard(at),
@@ -274,6 +298,31 @@ impl Transaction {
     /// Whether the branch voted for commit, with or without work to be told about.
     pub fn has_voted_yes(&self, branch: BranchIndex) -> bool {
         matches!(self.branches[branch.at()].progress, Progress::Ready | Progress::ReadOnly)
+    }
+
+    fn beginning(&self, render: &dyn Render) -> Vec<Record> {
+        let forgettable = self.outline.presumes_rollback() && !self.keyed;
+        let durability = if forgettable { Durability::Volatile } else { Durability::Forced };
+        vec![Record::Begun(render.begun(1, durability))]
+    }
+
+    fn begin(&mut self, begun: &Begun) {
+        assert!(!self.written, "{}: it has begun already", self.id);
+        self.written = begun.durability != Durability::Volatile;
+        self.note_rendered(begun.waves);
+    }
+
+    fn note_rendered(&mut self, waves: u8) {
+        if self.replayed {
+            // Nobody remembers whether these calls have left: each may have, and will count as a later attempt.
+            let before = self.outline.rendered(self.waves);
+            for branch in self.outline.rendered(waves).iter().filter(|branch| !before.contains(*branch)) {
+                let sent = if planted(Mistake::CountsAnew) { 0 } else { 1 };
+                let asked = Branch { progress: Progress::Asked, in_flight: None, asked: sent, told: sent };
+                self.branches[branch.at()] = asked;
+            }
+        }
+        self.waves = waves;
     }
 
     fn sending(&self, branch: BranchIndex, operation: Operation) -> Vec<Record> {
@@ -289,6 +338,9 @@ impl Transaction {
         let branch = &mut self.branches[branch.at()];
         branch.in_flight = None;
         if operation.tells().is_some() {
+            if matches!(outcome, Outcome::Done | Outcome::ReadOnly) {
+                branch.progress = Progress::Told;
+            }
             return;
         }
         branch.progress = match outcome {
@@ -303,7 +355,9 @@ impl Transaction {
         let Concluded { verdict, cause, tell, durability, .. } = concluded;
         assert!(self.concluded.is_none(), "{}: a verdict never changes", self.id);
         if verdict == Verdict::Commit {
-            assert_eq!(durability, Durability::Forced, "{}: a commit is durable before it stands", self.id);
+            let unheard = tell.is_empty() && !self.written;
+            let durable = durability == Durability::Forced || unheard;
+            assert!(durable, "{}: a commit is durable before anybody hears of it", self.id);
             let unanimous = self.indices().all(|branch| self.has_voted_yes(branch));
             assert!(unanimous || self.replayed, "{}: a commit needs every branch's vote", self.id);
         }

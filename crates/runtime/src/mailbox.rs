@@ -1,7 +1,7 @@
 //! What workers and the admin listener ask of a shard's owner on another thread. Every mailbox has a bound.
 
 use tokio::sync::{mpsc, oneshot};
-use unanimo_contract::{Filter, Id, Page, Reply, Retried, Severed, Status, Submission, Token, View};
+use unanimo_contract::{Filter, Id, Inquiry, Page, Reply, Retried, Severed, Status, Submission, Token, View};
 use unanimo_coordinator::Tally;
 
 /// How many messages may wait for a worker. Beyond that a submission is turned away as overload.
@@ -13,6 +13,8 @@ pub(crate) enum Mail {
     Submit(Box<Submission>, oneshot::Sender<Result<Reply, Severed>>),
     /// What the holder of a token may know.
     Status(Id, Token, oneshot::Sender<Option<Status>>),
+    /// What a participant hears that asks for a verdict.
+    Inquire(Id, oneshot::Sender<Inquiry>),
     /// One transaction.
     View(Id, oneshot::Sender<Option<View>>),
     /// What a transaction owes is to be called now.

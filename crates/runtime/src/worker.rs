@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use unanimo_contract::problem::Problem;
 use unanimo_contract::trace::Trace;
 use unanimo_contract::{
-    Answer, Id, Outcome, ParticipantCall, Reading, Reply, Severed, Status, Submission, Token,
+    Answer, Id, Inquiry, Outcome, ParticipantCall, Reading, Reply, Severed, Status, Submission, Token,
 };
 use unanimo_contract::{Transactions, Unavailable};
 use unanimo_coordinator::{Action, CallId, Entropy, Notice, Now, Owner, Unwritten, WaiterId, shard_of};
@@ -139,13 +139,13 @@ impl<P: Participant> Worker<P> {
                 self.settle(state, now);
             }
             Ok(appended) => settle_one(state, now, transaction, appended, journal),
-            Err(AppendError::Full) => state.owner.unwritten(transaction, Unwritten::Full),
-            Err(AppendError::TooLarge { .. }) => state.owner.unwritten(transaction, Unwritten::TooLarge),
+            Err(AppendError::Full) => state.owner.unwritten(now, transaction, Unwritten::Full),
+            Err(AppendError::TooLarge { .. }) => state.owner.unwritten(now, transaction, Unwritten::TooLarge),
             Err(error) => {
                 let trace =
                     state.owner.trace(transaction).unwrap_or_else(|| Trace::of_transaction(transaction));
                 tracing::error!(%transaction, %trace, %error, "the journal takes nothing more");
-                state.owner.unwritten(transaction, Unwritten::Poisoned);
+                state.owner.unwritten(now, transaction, Unwritten::Poisoned);
             }
         }
     }
@@ -246,6 +246,9 @@ impl<P: Participant> Worker<P> {
             Mail::Status(id, token, reply) => {
                 drop(reply.send(self.inner.state.borrow().owner.status(id, token)))
             }
+            Mail::Inquire(id, reply) => {
+                let _ = reply.send(self.inner.state.borrow().owner.inquire(id));
+            }
             Mail::View(id, reply) => drop(reply.send(self.inner.state.borrow().owner.view(id))),
             Mail::Retry(id, reply) => drop(reply.send(self.enter(|state, now| state.owner.retry(now, id)))),
             Mail::List(filter, reply) => drop(reply.send(self.inner.state.borrow().owner.list(&filter))),
@@ -308,6 +311,18 @@ impl<P: Participant> Transactions for Worker<P> {
             return Ok(self.inner.state.borrow().owner.status(transaction, token));
         }
         ask(self.slot(at), |reply| Mail::Status(transaction, token, reply)).await.ok_or(Unavailable)
+    }
+
+    async fn inquire(&self, transaction: Id) -> Inquiry {
+        if transaction.node() != self.inner.links.journal.node() {
+            return Inquiry::NotMine;
+        }
+        let at = transaction.shard().worker(self.workers());
+        if at == self.inner.links.number {
+            return self.inner.state.borrow().owner.inquire(transaction);
+        }
+        // A worker that cannot answer now knows no less than before: ask again.
+        ask(self.slot(at), |reply| Mail::Inquire(transaction, reply)).await.unwrap_or(Inquiry::Pending)
     }
 
     fn is_ready(&self) -> bool {

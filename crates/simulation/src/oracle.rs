@@ -97,7 +97,8 @@ impl Oracle {
                         self.blame(format!("{name}: branch {branch} has not ended against the verdict"));
                     }
                 }
-                Record::Sent { .. } | Record::Answered { .. } | Record::Told { .. } => {}
+                Record::Wave(_) | Record::Sent { .. } | Record::Answered { .. } | Record::Told { .. } => {}
+                Record::Forgotten => self.blame(format!("{id} is forgotten, and stands in the journal")),
             }
         }
     }
@@ -159,6 +160,9 @@ impl Oracle {
             (Verdict::Rollback, Some(Cause::Deadline)) => {
                 let early = now.since(story.began_at) < story.deadline();
                 early.then(|| "its deadline had not come".to_owned())
+            }
+            (Verdict::Rollback, Some(Cause::Unusable(branch))) => {
+                Some(format!("branch {branch} is blamed for its answer, and no call names it"))
             }
             (Verdict::Rollback, Some(Cause::Interrupted)) => {
                 (story.life == life).then(|| "nothing has interrupted it".to_owned())
@@ -264,5 +268,6 @@ fn end_of(concluded: &Concluded) -> &'static str {
         Some(Cause::Refused(_)) => "refused",
         Some(Cause::Deadline) => "deadline",
         Some(Cause::Interrupted) => "interrupted",
+        Some(Cause::Unusable(_)) => "unusable-answer",
     }
 }

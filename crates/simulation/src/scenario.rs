@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::plan::{LANGUAGE, digest};
-use unanimo_contract::{BranchPlan, Digest, Key, Mode, Plan, RefusedPlan, ResponsePlan};
+use unanimo_contract::{AnswerAt, BranchPlan, Digest, Key, Mode, Plan, RefusedPlan, ResponsePlan};
 use unanimo_coordinator::Retry;
 use unanimo_journal::{Config, Retention};
 use unanimo_protocol::Time;
@@ -137,6 +137,7 @@ impl Route {
             mode: mode.as_str().into(),
             deadline_ms,
             answer_timeout_ms: dice.pick([500, deadline_ms + 2000]),
+            answer_at: AnswerAt::Finished,
             branches,
             respond,
             refused,
@@ -159,6 +160,7 @@ pub(crate) fn draw_branch(at: u64, participant: u64, dice: &mut Dice) -> BranchP
         headers: vec![("x-account".into(), "${request.body.account}".into())],
         body: Some(json!({ "amount": "${request.body.amount}", "transaction": "${transaction.id}" })),
         call_timeout_ms: dice.pick([200, 500, 2000]),
+        asks: false,
     }
 }
 

@@ -10,6 +10,7 @@ mod log;
 #[cfg(feature = "bench")]
 mod measured;
 mod serve;
+mod sockets;
 mod table;
 
 use clap::{Parser, Subcommand};

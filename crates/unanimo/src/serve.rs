@@ -14,6 +14,7 @@
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::sockets::{bind, bind_for_participants};
 use prometheus_client::registry::Registry;
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -26,7 +27,7 @@ use tokio::task::LocalSet;
 use unanimo_contract::Transactions;
 use unanimo_control::Probe;
 use unanimo_gateway::{Limits, Metrics, Table};
-use unanimo_journal::Disk;
+use unanimo_journal::{Disk, Report};
 use unanimo_participants::Http;
 use unanimo_runtime::{Handle, Recovered, Seat, recover};
 use unanimo_upstream::{Services, Upstream};
@@ -34,7 +35,7 @@ use unanimo_upstream::{Services, Upstream};
 /// Serves a configuration until SIGTERM or SIGINT.
 pub fn serve(config: Config) -> Result<(), Failure> {
     let disk = unanimo_journal::Files::open(&config.journal.directory).map_err(Failure::journal)?;
-    serve_with(config, disk, |seat, upstream| seat.take(Http::new(upstream)))
+    serve_with(config, disk, Seat::take)
 }
 
 /// Serves with this disk under the journal, and with what `take` makes of each worker's seat behind its transactional
@@ -42,7 +43,7 @@ pub fn serve(config: Config) -> Result<(), Failure> {
 pub fn serve_with<T: Transactions>(
     config: Config,
     disk: impl Disk,
-    take: impl FnOnce(Seat, Upstream) -> Result<T, unanimo_runtime::Error> + Clone + Send + 'static,
+    take: impl FnOnce(Seat, Http) -> Result<T, unanimo_runtime::Error> + Clone + Send + 'static,
 ) -> Result<(), Failure> {
     let services = Arc::new(Services::new(config.upstream).map_err(Failure::services)?);
     let table = Arc::new(Table::build(&config.gateway, &services).map_err(Failure::routes)?);
@@ -56,15 +57,7 @@ pub fn serve_with<T: Transactions>(
         disk,
     );
     let Recovered { seats, handle, committing, report } = recovered.map_err(Failure::start)?;
-    tracing::info!(
-        batches = report.batches,
-        records = report.records,
-        open = report.open,
-        "journal replayed"
-    );
-    if let Some(torn) = &report.torn {
-        tracing::warn!(file = %torn.path.display(), offset = torn.offset, "a torn tail was cut: nobody was told of it");
-    }
+    log_replay(&report);
 
     let mut registry = Registry::with_prefix("unanimo");
     let metrics = Metrics::new();
@@ -79,10 +72,13 @@ pub fn serve_with<T: Transactions>(
     let (draining, mut drained) = mpsc::channel(1);
     let (failed, failures) = mpsc::channel(seats.len().max(1));
     let mut sockets = bind(&config.gateway.listeners, seats.len())?;
+    let (mut inquiries, gateway) = bind_for_participants(config.participants.as_ref(), seats.len())?;
     let mut workers = Vec::new();
     for seat in seats {
         let worker = Worker {
             listeners: sockets.pop().unwrap_or_default(),
+            inquiries: inquiries.pop(),
+            gateway: gateway.clone(),
             table: table.clone(),
             services: services.clone(),
             limits: config.gateway.limits.clone(),
@@ -114,26 +110,17 @@ pub fn serve_with<T: Transactions>(
     ended
 }
 
+fn log_replay(report: &Report) {
+    let Report { batches, records, open, torn, .. } = report;
+    tracing::info!(batches, records, open, "journal replayed");
+    if let Some(torn) = torn {
+        tracing::warn!(file = %torn.path.display(), offset = torn.offset, "a torn tail was cut: nobody was told of it");
+    }
+}
+
 /// A current-thread runtime: one of these for each worker, and one for the control plane.
 fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
-/// The sockets of every worker: each has its own of each listener, and the kernel shares the connections out.
-fn bind(
-    listeners: &[unanimo_gateway::ListenerConfig],
-    workers: usize,
-) -> Result<Vec<Vec<TcpListener>>, Failure> {
-    let mut sockets: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
-    for listener in listeners {
-        let bound = unanimo_gateway::bind(listener, workers)
-            .map_err(|error| Failure::bind(listener.address, &error))?;
-        if let Some(address) = bound.first().and_then(|socket| socket.local_addr().ok()) {
-            tracing::info!(listener = listener.name, %address, "listening");
-        }
-        sockets.iter_mut().zip(bound).for_each(|(sockets, socket)| sockets.push(socket));
-    }
-    Ok(sockets)
 }
 
 /// How far the process's end has come.
@@ -149,6 +136,10 @@ enum Phase {
 /// What one worker's thread needs.
 struct Worker {
     listeners: Vec<TcpListener>,
+    /// Its socket of the listener for participants, where there is one.
+    inquiries: Option<TcpListener>,
+    /// How participants reach that listener.
+    gateway: Option<Arc<str>>,
     table: Arc<Table>,
     services: Arc<Services>,
     limits: Limits,
@@ -164,7 +155,7 @@ impl Worker {
     fn spawn<T: Transactions>(
         self,
         seat: Seat,
-        take: impl FnOnce(Seat, Upstream) -> Result<T, unanimo_runtime::Error> + Send + 'static,
+        take: impl FnOnce(Seat, Http) -> Result<T, unanimo_runtime::Error> + Send + 'static,
     ) -> Result<JoinHandle<()>, Failure> {
         let name = format!("worker-{}", seat.number());
         let failed = self.failed.clone();
@@ -181,14 +172,16 @@ impl Worker {
     fn run<T: Transactions>(
         mut self,
         seat: Seat,
-        take: impl FnOnce(Seat, Upstream) -> Result<T, unanimo_runtime::Error>,
+        take: impl FnOnce(Seat, Http) -> Result<T, unanimo_runtime::Error>,
     ) -> Result<(), Failure> {
         let runtime = runtime().map_err(Failure::thread)?;
         LocalSet::new().block_on(&runtime, async move {
             let upstream = Upstream::new(self.services);
-            let transactions = take(seat, upstream.clone()).map_err(Failure::start)?;
+            let transactions =
+                take(seat, Http::new(upstream.clone(), self.gateway.as_deref())).map_err(Failure::start)?;
             let worker = unanimo_gateway::Worker {
                 listeners: self.listeners,
+                inquiries: self.inquiries,
                 table: self.table,
                 transactions,
                 upstream,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use unanimo_contract::outcome::{self, Asked};
 use unanimo_contract::plan::LANGUAGE;
 use unanimo_contract::{
-    Answer, BranchPlan, ClientAnswer, Digest, Key, Mode, Outcome, ParticipantCall, Plan, Reading,
+    Answer, AnswerAt, BranchPlan, ClientAnswer, Digest, Key, Mode, Outcome, ParticipantCall, Plan, Reading,
     RefusedPlan, Request, ResponsePlan, Submission,
 };
 
@@ -24,6 +24,7 @@ pub fn plan(mode: Mode, branches: u8) -> Plan {
             headers: vec![("x-tenant".to_owned(), "${request.headers[\"x-tenant\"]}".to_owned())],
             body: Some(json!({ "amount": "${request.body.amount}" })),
             call_timeout_ms: 2000,
+            asks: false,
         }
     };
     Plan {
@@ -32,6 +33,7 @@ pub fn plan(mode: Mode, branches: u8) -> Plan {
         mode: mode.as_str().to_owned(),
         deadline_ms: 5000,
         answer_timeout_ms: 7000,
+        answer_at: AnswerAt::Finished,
         branches: (0..branches).map(branch).collect(),
         respond: None,
         refused: None,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod answers;
+mod asking;
 mod beginnings;
 mod chaos;
 mod computed;
@@ -14,3 +15,4 @@ mod retried;
 mod retries;
 mod shell;
 mod views;
+mod waves;

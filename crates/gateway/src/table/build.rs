@@ -115,7 +115,7 @@ fn plain_route(
 }
 
 fn transactional_route(config: &TransactionConfig, services: &Services) -> Result<Transactional, String> {
-    config.plan.outline().map_err(|error| error.to_string())?;
+    config.plan.outline(&[]).map_err(|error| error.to_string())?;
     for branch in &config.plan.branches {
         service(&branch.service, services).map_err(|error| format!("branch `{}`: {error}", branch.name))?;
     }

@@ -4,7 +4,8 @@ use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use unanimo_contract::{
-    ClientAnswer, Id, Reply, Severed, State, Status, Submission, Token, Transactions, Unavailable, Verdict,
+    ClientAnswer, Id, Inquiry, Reply, Severed, State, Status, Submission, Token, Transactions, Unavailable,
+    Verdict,
 };
 
 /// The only transaction that it knows.
@@ -103,6 +104,10 @@ impl Transactions for Double {
             heuristic: false,
             answer: Some(ClientAnswer::json(200, "{}")),
         }))
+    }
+
+    async fn inquire(&self, transaction: Id) -> Inquiry {
+        if transaction == ID { Inquiry::Known(Verdict::Commit) } else { Inquiry::NotMine }
     }
 
     fn is_ready(&self) -> bool {

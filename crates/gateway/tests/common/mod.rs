@@ -99,6 +99,7 @@ pub fn transactional(name: &str, path: &str) -> RouteConfig {
         headers: vec![],
         body: None,
         call_timeout_ms: 1000,
+        asks: false,
     };
     let plan = Plan {
         language: plan::LANGUAGE,
@@ -106,6 +107,7 @@ pub fn transactional(name: &str, path: &str) -> RouteConfig {
         mode: "two-phase".into(),
         deadline_ms: 1000,
         answer_timeout_ms: 2000,
+        answer_at: plan::AnswerAt::Finished,
         branches: vec![branch],
         respond: None,
         refused: None,
@@ -141,6 +143,7 @@ impl Gateway {
                     let upstream = Upstream::new(services);
                     let worker = Worker {
                         listeners,
+                        inquiries: None,
                         table,
                         transactions,
                         upstream,

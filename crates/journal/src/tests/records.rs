@@ -7,7 +7,7 @@ use std::time::Duration;
 use unanimo_protocol::fields::{Malformed, put_number};
 use unanimo_protocol::{
     Begun, BranchIndex, BranchSet, Cause, Concluded, Digest, Durability, Id, Key, Record, Settled, Token,
-    Verdict,
+    Verdict, Wave,
 };
 
 fn bytes() -> impl Strategy<Value = Bytes> {
@@ -25,10 +25,11 @@ fn branch() -> impl Strategy<Value = BranchIndex> {
 fn begun() -> impl Strategy<Value = Record> {
     let key = prop::option::of((digest(), digest()))
         .prop_map(|key| key.map(|(scope, fingerprint)| Key { scope, fingerprint }));
-    (any::<u64>(), digest(), key, any::<u64>(), any::<u64>(), bytes()).prop_map(
-        |(token, plan, key, nanos, began_unix_ms, calls)| {
+    (any::<u64>(), digest(), key, any::<u64>(), any::<u64>(), 1..=u8::MAX, bytes()).prop_map(
+        |(token, plan, key, nanos, began_unix_ms, waves, calls)| {
             let (token, deadline) = (Token(token), Duration::from_nanos(nanos));
-            Record::Begun(Begun { token, plan, key, deadline, began_unix_ms, calls })
+            let durability = Durability::Forced;
+            Record::Begun(Begun { token, plan, key, deadline, began_unix_ms, waves, calls, durability })
         },
     )
 }
@@ -39,6 +40,7 @@ fn concluded() -> impl Strategy<Value = Record> {
         branch().prop_map(|branch| Some(Cause::Refused(branch))),
         Just(Some(Cause::Deadline)),
         Just(Some(Cause::Interrupted)),
+        branch().prop_map(|branch| Some(Cause::Unusable(branch))),
     ];
     (any::<bool>(), cause, any::<u32>(), bytes(), any::<bool>()).prop_map(
         |(commit, cause, tell, answer, forced)| {
@@ -54,6 +56,7 @@ fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
         begun(),
         concluded(),
+        bytes().prop_map(|calls| Record::Wave(Wave { calls, durability: Durability::Forced })),
         branch().prop_map(|branch| Record::Told { branch }),
         branch().prop_map(|branch| Record::Heuristic { branch }),
         Just(Record::Ended),

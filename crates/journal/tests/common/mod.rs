@@ -28,7 +28,9 @@ pub fn begun(plan: u8, calls: &[u8]) -> Record {
         key: None,
         deadline: Duration::from_secs(5),
         began_unix_ms: 1_700_000_000_000,
+        waves: 1,
         calls: Bytes::copy_from_slice(calls),
+        durability: Durability::Forced,
     })
 }
 

@@ -3,7 +3,7 @@
 use crate::planted::{Mistake, planted};
 use crate::{
     BranchIndex, BranchSet, Cause, Concluded, Durability, Outcome, Progress, Record, Render, Transaction,
-    Verdict,
+    Verdict, Wave,
 };
 
 /// The answer to a first operation, and the verdict where it is the last one needed.
@@ -25,6 +25,8 @@ pub(crate) fn ballot(
             let rest = transaction.indices().filter(|other| *other != branch);
             if rest.into_iter().all(|other| transaction.has_voted_yes(other)) {
                 conclude_commit(transaction, branch, outcome, render, &mut records);
+            } else {
+                next_wave(transaction, branch, outcome, render, &mut records);
             }
         }
         Outcome::Refused => {
@@ -36,6 +38,33 @@ pub(crate) fn ballot(
         Outcome::Ongoing | Outcome::Unknown => {}
     }
     records
+}
+
+/// Renders the next wave, where this vote is the last that it has waited for.
+fn next_wave(
+    transaction: &Transaction,
+    last: BranchIndex,
+    outcome: Outcome,
+    render: &dyn Render,
+    records: &mut Vec<Record>,
+) {
+    let Some(wave) = transaction.outline.waves().get(usize::from(transaction.waves)) else { return };
+    let missing = |branch: &BranchIndex| *branch != last && !transaction.has_voted_yes(*branch);
+    let needs = transaction.outline.needs(*wave);
+    if !needs.contains(last) || needs.iter().any(|branch| missing(&branch)) {
+        return;
+    }
+    match render.wave(*wave) {
+        Ok(calls) => {
+            let durability = if transaction.written { Durability::Forced } else { Durability::Volatile };
+            records.push(Record::Wave(Wave { calls, durability }));
+        }
+        Err(at) => {
+            let spared = outcome == Outcome::ReadOnly;
+            let tell = to_undo(transaction).filter(|branch| *branch != last || !spared).collect();
+            conclude_rollback(transaction, Cause::Unusable(at), tell, render, records);
+        }
+    }
 }
 
 /// No verdict came in time, or a crash came first: roll back whatever may have been asked.
@@ -55,15 +84,12 @@ pub(crate) fn acknowledged(
     told: Verdict,
     outcome: Outcome,
 ) -> Vec<Record> {
+    let done = matches!(outcome, Outcome::Done | Outcome::ReadOnly);
     let heard = match (told, outcome) {
-        (_, Outcome::Done | Outcome::ReadOnly) => Record::Told { branch },
+        (_, Outcome::Done | Outcome::ReadOnly) if transaction.written => Record::Told { branch },
         (Verdict::Commit, Outcome::Refused) => Record::Heuristic { branch },
-        (Verdict::Rollback, Outcome::Refused) | (_, Outcome::Ongoing | Outcome::Unknown) => {
-            let operation = transaction.outline().mode().telling(told);
-            return vec![Record::Answered { branch, operation, outcome }];
-        }
+        _ => Record::Answered { branch, operation: transaction.outline().mode().telling(told), outcome },
     };
-    let done = matches!(heard, Record::Told { .. });
     let others = transaction.concluded.map_or(BranchSet::EMPTY, |(_, _, tell)| tell);
     let all_told = others
         .iter()
@@ -71,7 +97,7 @@ pub(crate) fn acknowledged(
         .all(|other| transaction.branches[other.at()].progress == Progress::Told);
     let mut records = vec![heard];
     if done && all_told {
-        records.push(Record::Ended);
+        records.push(end(transaction.written));
     }
     records
 }
@@ -99,14 +125,21 @@ fn conclude_commit(
             false => transaction.branches[branch.at()].progress == Progress::Ready,
         })
         .collect();
+    let written = transaction.written || !tell.is_empty();
+    if written && !transaction.written {
+        // It settles together with the verdict: one forced record carries both.
+        records.push(Record::Begun(render.begun(transaction.waves, Durability::Lazy)));
+    }
     records.push(Record::Concluded(Concluded {
         verdict: Verdict::Commit,
         cause: None,
         tell,
         answer: render.answer(Verdict::Commit, None),
-        durability: Durability::Forced,
+        durability: if written { Durability::Forced } else { Durability::Volatile },
     }));
-    end_if_nobody_is_told(tell, records);
+    if tell.is_empty() {
+        records.push(end(written));
+    }
 }
 
 fn conclude_rollback(
@@ -122,13 +155,18 @@ fn conclude_rollback(
         cause: Some(cause),
         tell,
         answer: render.answer(Verdict::Rollback, Some(cause)),
-        durability: if forced { Durability::Forced } else { Durability::Lazy },
+        durability: match (transaction.written, forced) {
+            (true, true) => Durability::Forced,
+            (true, false) => Durability::Lazy,
+            (false, _) => Durability::Volatile,
+        },
     }));
-    end_if_nobody_is_told(tell, records);
+    if tell.is_empty() {
+        records.push(end(transaction.written));
+    }
 }
 
-fn end_if_nobody_is_told(tell: BranchSet, records: &mut Vec<Record>) {
-    if tell.is_empty() {
-        records.push(Record::Ended);
-    }
+/// The last record, where nobody is left to tell.
+fn end(written: bool) -> Record {
+    if written { Record::Ended } else { Record::Forgotten }
 }

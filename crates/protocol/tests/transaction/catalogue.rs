@@ -62,7 +62,7 @@ fn a_commit_without_every_vote_is_not_applied() {
 }
 
 #[test]
-#[should_panic(expected = "a commit is durable before it stands")]
+#[should_panic(expected = "a commit is durable before anybody hears of it")]
 fn a_commit_that_a_crash_could_forget_is_not_applied() {
     let mut bench = asked(Mode::TwoPhase, 1);
     let Record::Concluded(commit) = commit_of(&[A]) else { unreachable!() };
@@ -339,8 +339,10 @@ fn a_second_submission_begins_nothing() {
 #[test]
 fn an_outline_that_could_never_commit_is_refused() {
     let after = |branches: &[&[u8]]| {
-        let branch =
-            |before: &&[u8]| BranchOutline { after: before.iter().copied().map(BranchIndex).collect() };
+        let branch = |before: &&[u8]| BranchOutline {
+            after: before.iter().copied().map(BranchIndex).collect(),
+            ..BranchOutline::default()
+        };
         Outline::new(Mode::Tcc, Duration::from_secs(1), branches.iter().map(branch).collect()).map(|_| ())
     };
     assert_eq!(after(&[]), Err(OutlineError::NoBranches));

@@ -1,6 +1,7 @@
 //! What each mode costs, counted: calls (request and answer) and forced records, with N branches of which R only read.
 
-use crate::support::{Bench, outline, side_by_side};
+use crate::support::{Bench, asking, naming, outline, side_by_side};
+use std::sync::Arc;
 use unanimo_protocol::{Durability, Event, Mode, Outcome, Outline, Record, State};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,48 @@ fn an_order_of_branches_costs_nothing() {
 }
 
 #[test]
+fn each_wave_of_data_costs_one_forced_record_more() {
+    let plans: [(&[&[u8]], usize); 4] = [
+        (&[&[], &[0]], 2),
+        (&[&[], &[0], &[1]], 3),
+        // Two branches that each name another of the first wave are rendered together.
+        (&[&[], &[], &[0], &[1]], 2),
+        (&[&[], &[0], &[0], &[1, 2]], 3),
+    ];
+    for mode in Mode::ALL {
+        for (needs, waves) in plans {
+            let branches = needs.len();
+            let (state, cost) = run(naming(mode, needs), false, &vec![Outcome::Done; branches]);
+            assert_eq!((state, cost), (State::Committed, Cost { calls: 2 * branches, forced: waves + 1 }));
+            // The last one refuses: all waves were written, and no verdict.
+            let votes = votes(branches, 0, branches - 1);
+            let (state, cost) = run(naming(mode, needs), false, &votes);
+            assert_eq!((state, cost), (State::RolledBack, Cost { calls: 2 * branches - 1, forced: waves }));
+        }
+    }
+}
+
+#[test]
+fn where_everybody_asks_a_commit_is_forced_once_and_a_rollback_never() {
+    let plans: [&[&[u8]]; 4] = [&[&[]], &[&[], &[]], &[&[], &[0]], &[&[], &[0], &[1]]];
+    for needs in plans {
+        let branches = needs.len();
+        let (state, cost) = run(asking(needs), false, &vec![Outcome::Done; branches]);
+        assert_eq!((state, cost), (State::Committed, Cost { calls: 2 * branches, forced: 1 }));
+        let (state, cost) = run(asking(needs), false, &vec![Outcome::ReadOnly; branches]);
+        assert_eq!((state, cost), (State::Committed, Cost { calls: branches, forced: 0 }));
+        let (state, cost) = run(asking(needs), false, &votes(branches, 0, branches - 1));
+        assert_eq!((state, cost), (State::RolledBack, Cost { calls: 2 * branches - 1, forced: 0 }));
+    }
+}
+
+#[test]
+fn where_everybody_asks_a_key_costs_what_it_costs_elsewhere() {
+    let (state, cost) = run(asking(&[&[], &[]]), true, &[Outcome::Done; 2]);
+    assert_eq!((state, cost), (State::Committed, Cost { calls: 4, forced: 2 }));
+}
+
+#[test]
 fn a_refusal_at_any_place_costs_what_was_asked_and_what_was_not_spared() {
     for mode in Mode::ALL {
         for (branches, read_only) in sizes() {
@@ -81,7 +124,7 @@ fn silence_costs_an_undo_for_everybody_who_was_asked() {
 }
 
 /// One forced record, the beginning, and one more with a key.
-fn check_rollback(outline: Outline, votes: &[Outcome], calls: usize) {
+fn check_rollback(outline: Arc<Outline>, votes: &[Outcome], calls: usize) {
     for keyed in [false, true] {
         let (state, cost) = run(outline.clone(), keyed, votes);
         assert_eq!(state, State::RolledBack);
@@ -94,7 +137,7 @@ fn sizes() -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// Each branch waits for the one before it.
-fn chain(mode: Mode, branches: usize) -> Outline {
+fn chain(mode: Mode, branches: usize) -> Arc<Outline> {
     let after: [&[u8]; 4] = [&[], &[0], &[1], &[2]];
     outline(mode, &after[..branches])
 }
@@ -109,7 +152,7 @@ fn votes(branches: usize, read_only: usize, refuser: usize) -> Vec<Outcome> {
 }
 
 /// From the beginning to the end: each branch is asked once and votes in its turn; who is told says that it is done.
-fn run(outline: Outline, keyed: bool, votes: &[Outcome]) -> (State, Cost) {
+fn run(outline: Arc<Outline>, keyed: bool, votes: &[Outcome]) -> (State, Cost) {
     let mut bench = Bench::new(outline, keyed);
     let mut forced = forced_among(&bench.tell(Event::Submitted));
     let mut calls = 0;

@@ -9,4 +9,5 @@ mod print;
 mod safety;
 mod support;
 mod table;
+mod waves;
 mod world;

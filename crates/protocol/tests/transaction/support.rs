@@ -1,10 +1,11 @@
 //! What the tests share: outlines, a renderer of nothing, and a journal's word for every record.
 
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
 use unanimo_protocol::{
-    Begun, BranchIndex, BranchOutline, BranchSet, Cause, Concluded, Digest, Event, Id, Key, Mode, Operation,
-    Outcome, Outline, Record, Render, Settled, Time, Token, Transaction, Verdict,
+    Begun, BranchIndex, BranchOutline, BranchSet, Cause, Concluded, Digest, Durability, Event, Id, Key, Mode,
+    Operation, Outcome, Outline, Record, Render, Settled, Time, Token, Transaction, Verdict,
 };
 
 pub const ID: Id = Id::from_bits(0x5eed);
@@ -14,10 +15,12 @@ pub const B: BranchIndex = BranchIndex(1);
 /// Renders next to nothing: what it renders is opaque to the core.
 pub struct Plain {
     pub keyed: bool,
+    /// The branch whose answer is of no use to a later wave.
+    pub unusable: Option<BranchIndex>,
 }
 
 impl Render for Plain {
-    fn begun(&self) -> Begun {
+    fn begun(&self, waves: u8, durability: Durability) -> Begun {
         let scope = Digest([1; 16]);
         Begun {
             token: Token(1),
@@ -25,8 +28,14 @@ impl Render for Plain {
             key: self.keyed.then_some(Key { scope, fingerprint: scope }),
             deadline: Duration::from_secs(10),
             began_unix_ms: 0,
+            waves,
             calls: Bytes::new(),
+            durability,
         }
+    }
+
+    fn wave(&self, _: BranchSet) -> Result<Bytes, BranchIndex> {
+        self.unusable.map_or(Ok(Bytes::new()), Err)
     }
 
     fn answer(&self, verdict: Verdict, cause: Option<Cause>) -> Bytes {
@@ -35,14 +44,34 @@ impl Render for Plain {
 }
 
 /// Branches of which each waits for those that its entry names.
-pub fn outline(mode: Mode, after: &[&[u8]]) -> Outline {
-    let branches =
-        after.iter().map(|before| BranchOutline { after: before.iter().copied().map(BranchIndex).collect() });
-    Outline::new(mode, Duration::from_secs(10), branches.collect()).unwrap()
+pub fn outline(mode: Mode, after: &[&[u8]]) -> Arc<Outline> {
+    let branch = |before: &&[u8]| BranchOutline { after: indices(before), ..BranchOutline::default() };
+    made(mode, after.iter().map(branch).collect())
+}
+
+/// Branches of which each names the answers of those in its entry.
+pub fn naming(mode: Mode, needs: &[&[u8]]) -> Arc<Outline> {
+    let branch = |needs: &&[u8]| BranchOutline { needs: indices(needs), ..BranchOutline::default() };
+    made(mode, needs.iter().map(branch).collect())
+}
+
+/// So many branches of two-phase, all asked side by side, of which each asks for the verdict itself.
+pub fn asking(needs: &[&[u8]]) -> Arc<Outline> {
+    let branch =
+        |needs: &&[u8]| BranchOutline { needs: indices(needs), asks: true, ..BranchOutline::default() };
+    made(Mode::TwoPhase, needs.iter().map(branch).collect())
+}
+
+fn made(mode: Mode, branches: Vec<BranchOutline>) -> Arc<Outline> {
+    Arc::new(Outline::new(mode, Duration::from_secs(10), branches).unwrap())
+}
+
+fn indices(branches: &[u8]) -> BranchSet {
+    branches.iter().copied().map(BranchIndex).collect()
 }
 
 /// So many branches, all asked side by side.
-pub fn side_by_side(mode: Mode, branches: usize) -> Outline {
+pub fn side_by_side(mode: Mode, branches: usize) -> Arc<Outline> {
     outline(mode, &vec![&[] as &[u8]; branches])
 }
 
@@ -51,31 +80,37 @@ pub fn side_by_side(mode: Mode, branches: usize) -> Outline {
 pub struct Bench {
     pub core: Transaction,
     pub keyed: bool,
+    /// The branch whose answer is of no use to a later wave.
+    pub unusable: Option<BranchIndex>,
 }
 
 impl Bench {
     /// A transaction that has not begun.
-    pub fn new(outline: Outline, keyed: bool) -> Bench {
-        Bench { core: Transaction::new(ID, outline, keyed, Time(0)), keyed }
+    pub fn new(outline: Arc<Outline>, keyed: bool) -> Bench {
+        Bench { core: Transaction::new(ID, outline, keyed, Time(0)), keyed, unusable: None }
     }
 
     /// A transaction that has begun.
-    pub fn begun(outline: Outline) -> Bench {
+    pub fn begun(outline: Arc<Outline>) -> Bench {
         let mut bench = Bench::new(outline, false);
         bench.tell(Event::Submitted);
         bench
     }
 
     /// A transaction of which replay has found the beginning, and perhaps more.
-    pub fn replayed(outline: Outline, keyed: bool, more: Vec<Record>) -> Bench {
-        let mut bench = Bench { core: Transaction::replayed(ID, outline, keyed), keyed };
-        bench.settle(vec![Record::Begun(Plain { keyed }.begun())]);
+    pub fn replayed(outline: Arc<Outline>, keyed: bool, more: Vec<Record>) -> Bench {
+        let mut bench = Bench { core: Transaction::replayed(ID, outline, keyed), keyed, unusable: None };
+        bench.settle(vec![Record::Begun(bench.plain().begun(1, Durability::Forced))]);
         bench.settle(more);
         bench
     }
 
     pub fn decide(&self, event: Event) -> Vec<Record> {
-        self.core.decide(&event, &Plain { keyed: self.keyed })
+        self.core.decide(&event, &self.plain())
+    }
+
+    fn plain(&self) -> Plain {
+        Plain { keyed: self.keyed, unusable: self.unusable }
     }
 
     pub fn settle(&mut self, records: Vec<Record>) {

@@ -4,8 +4,9 @@
 //! in no row of its state is answered with no record at all.
 
 use crate::print::{Cell, cell, fold, lines};
-use crate::support::{A, B, Bench, Plain, concluded, outline, side_by_side};
+use crate::support::{A, B, Bench, Plain, asking, concluded, naming, outline, side_by_side};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use unanimo_protocol::{
     BranchIndex, BranchSet, Cause, Event, Mode, Operation, Outcome, Outline, Progress, Record, Render, State,
 };
@@ -18,6 +19,16 @@ fn two_phase() {
 #[test]
 fn tcc() {
     insta::assert_snapshot!(Table::of(side_by_side(Mode::Tcc, 2), false).text());
+}
+
+#[test]
+fn a_second_wave_waits_for_the_first_and_is_rendered_once() {
+    insta::assert_snapshot!(Table::of(naming(Mode::TwoPhase, &[&[], &[0]]), false).text());
+}
+
+#[test]
+fn whoever_asks_lets_the_beginning_go_unwritten() {
+    insta::assert_snapshot!(Table::of(asking(&[&[], &[]]), false).text());
 }
 
 #[test]
@@ -149,18 +160,21 @@ impl Stand {
     }
 }
 
-/// State, where the branch stands, what happens (with its place in the order of rows), where the rest stands.
-type Key = (State, Stand, (usize, String), Stand);
+/// State and whether it is in the journal, where the branch stands, what happens (with its place in the order of rows), where the rest stands.
+type Key = (Place, Stand, (usize, String), Stand);
+
+/// A state, and whether a crash would forget it.
+type Place = (State, bool);
 
 struct Table {
     /// The records that follow, and the state after them.
     rows: BTreeMap<Key, (String, String)>,
-    due: BTreeMap<(BranchIndex, State, Stand, Stand), Option<Operation>>,
+    due: BTreeMap<(BranchIndex, Place, Stand, Stand), Option<Operation>>,
 }
 
 impl Table {
     /// Walks through every state that can be reached, attempts beyond the third taken as the third.
-    fn of(outline: Outline, keyed: bool) -> Table {
+    fn of(outline: Arc<Outline>, keyed: bool) -> Table {
         let mut table = Table { rows: BTreeMap::new(), due: BTreeMap::new() };
         let mut reached = BTreeSet::new();
         let fresh = Bench::new(outline.clone(), keyed);
@@ -187,7 +201,7 @@ impl Table {
         for (this, rest) in [(A, B), (B, A)] {
             let due = bench.core.due().find(|call| call.branch == this).map(|call| call.operation);
             let rest = Stand::of(bench, rest).seen_from_afar();
-            let key = (this, bench.core.state(), Stand::of(bench, this), rest);
+            let key = (this, place(bench), Stand::of(bench, this), rest);
             let known = self.due.entry(key).or_insert(due);
             assert_eq!(*known, due, "{key:?}: these words do not tell what is due");
         }
@@ -200,10 +214,10 @@ impl Table {
         {
             check_the_rest(bench, rest, records, next);
             let words = records.iter().map(|record| record_word(record, event, this));
-            let then = format!("{}: {}", next.core.state(), Stand::of(next, this).word());
+            let then = format!("{}: {}", place_word(place(next)), Stand::of(next, this).word());
             let result = (words.collect::<Vec<_>>().join(", "), then);
             let stands = (Stand::of(bench, this), Stand::of(bench, rest).seen_from_afar());
-            let key = (bench.core.state(), stands.0, event_word(event), stands.1);
+            let key = (place(bench), stands.0, event_word(event), stands.1);
             let known = self.rows.entry(key.clone()).or_insert_with(|| result.clone());
             assert_eq!(*known, result, "{key:?}: these words do not tell what follows");
         }
@@ -218,9 +232,8 @@ impl Table {
     /// Every row in which a record follows.
     fn what_follows(&self) -> String {
         let row = |(key, (records, next)): (&Key, &(String, String))| {
-            let (state, this, (place, event), rest) = key;
-            let state = cell(*state as usize, state.as_str());
-            [state, this.cell(), rest.cell(), cell(*place, event), cell(0, records), cell(0, next)]
+            let (at, this, (place, event), rest) = key;
+            [place_cell(*at), this.cell(), rest.cell(), cell(*place, event), cell(0, records), cell(0, next)]
         };
         let mut rows: Vec<[Cell; 6]> = self.rows.iter().map(row).collect();
         for column in [3, 2, 1] {
@@ -231,10 +244,9 @@ impl Table {
 
     /// What the branch is due.
     fn what_is_due(&self, branch: BranchIndex) -> String {
-        let rows = self.due.iter().filter_map(|((at, state, this, rest), due)| {
+        let rows = self.due.iter().filter_map(|((at, place, this, rest), due)| {
             let due = due.map_or("nothing", Operation::as_str);
-            let state = cell(*state as usize, state.as_str());
-            (*at == branch).then(|| [state, this.cell(), rest.cell(), cell(0, due)])
+            (*at == branch).then(|| [place_cell(*place), this.cell(), rest.cell(), cell(0, due)])
         });
         let mut rows: Vec<[Cell; 4]> = rows.collect();
         for column in [2, 1] {
@@ -244,14 +256,28 @@ impl Table {
     }
 }
 
-/// The rest changes by a verdict alone: then it is untold, or spared.
+/// The rest changes by a verdict alone: then it is untold, or spared. A wave after a replay may have left before.
 fn check_the_rest(bench: &Bench, rest: BranchIndex, records: &[Record], next: &Bench) {
     let (before, after) = (Stand::of(bench, rest), Stand::of(next, rest));
+    let wave = records.iter().any(|record| matches!(record, Record::Wave(_)));
     match concluded(records) {
+        None if wave && before == Stand::Idle => assert!(matches!(after, Stand::Idle | Stand::Unsure)),
         None => assert_eq!(before, after),
         Some(concluded) if concluded.tell.contains(rest) => assert_eq!(after.seen_from_afar(), Stand::Untold),
         Some(_) => assert_eq!(after, Stand::Spared),
     }
+}
+
+fn place(bench: &Bench) -> Place {
+    (bench.core.state(), bench.core.has_begun() && !bench.core.is_written())
+}
+
+fn place_word((state, forgettable): Place) -> String {
+    if forgettable { format!("{state}, unwritten") } else { state.to_string() }
+}
+
+fn place_cell(place: Place) -> Cell {
+    cell(2 * place.0 as usize + usize::from(place.1), &place_word(place))
 }
 
 fn fingerprint(bench: &Bench) -> String {
@@ -261,7 +287,7 @@ fn fingerprint(bench: &Bench) -> String {
         let in_flight = bench.in_flight(branch).map(|(operation, attempt)| (operation, attempt.min(3)));
         format!("{:?} {due:?} {in_flight:?}", core.progress(branch))
     };
-    format!("{} {} {}", core.state(), branch(A), branch(B))
+    format!("{} {} {} {}", place_word(place(bench)), core.waves(), branch(A), branch(B))
 }
 
 /// Everything that can be said to a transaction, whether it makes sense or not.
@@ -276,14 +302,14 @@ fn every_event() -> Vec<Event> {
             }
         }
     }
-    events.extend([Event::DeadlinePassed, Event::Recovered]);
+    events.extend([Event::Promised, Event::DeadlinePassed, Event::Recovered]);
     events
 }
 
 fn branch_of(event: Event) -> Option<BranchIndex> {
     match event {
         Event::Sending { branch, .. } | Event::Answered { branch, .. } => Some(branch),
-        Event::Submitted | Event::DeadlinePassed | Event::Recovered => None,
+        Event::Submitted | Event::Promised | Event::DeadlinePassed | Event::Recovered => None,
     }
 }
 
@@ -295,6 +321,7 @@ fn event_word(event: Event) -> (usize, String) {
         Event::Answered { operation, outcome, .. } => {
             (2 + outcome as usize, format!("{operation}: {outcome}"))
         }
+        Event::Promised => (7, "promised".to_owned()),
         Event::DeadlinePassed => (8, "deadline".to_owned()),
         Event::Recovered => (9, "recovered".to_owned()),
     }
@@ -304,11 +331,12 @@ fn record_word(record: &Record, event: Event, this: BranchIndex) -> String {
     let durability = format!("{:?}", record.durability()).to_lowercase();
     match record {
         Record::Begun(_) => format!("Begun ({durability})"),
+        Record::Wave(_) => format!("Wave ({durability})"),
         Record::Sent { .. } => format!("Sent ({durability})"),
         Record::Answered { .. } => format!("Answered ({durability})"),
         Record::Concluded(concluded) => {
             assert_eq!(concluded.cause, expected_cause(event));
-            let answer = Plain { keyed: false }.answer(concluded.verdict, concluded.cause);
+            let answer = Plain { keyed: false, unusable: None }.answer(concluded.verdict, concluded.cause);
             assert_eq!(concluded.answer, answer);
             let told = told_word(concluded.tell, this);
             format!("Concluded {} ({durability}) telling {told}", concluded.verdict)
@@ -316,6 +344,7 @@ fn record_word(record: &Record, event: Event, this: BranchIndex) -> String {
         Record::Told { .. } => format!("Told ({durability})"),
         Record::Heuristic { .. } => format!("Heuristic ({durability})"),
         Record::Ended => format!("Ended ({durability})"),
+        Record::Forgotten => format!("Forgotten ({durability})"),
     }
 }
 
@@ -324,7 +353,7 @@ fn expected_cause(event: Event) -> Option<Cause> {
         Event::Answered { branch, outcome: Outcome::Refused, .. } => Some(Cause::Refused(branch)),
         Event::DeadlinePassed => Some(Cause::Deadline),
         Event::Recovered => Some(Cause::Interrupted),
-        Event::Answered { .. } | Event::Submitted | Event::Sending { .. } => None,
+        Event::Answered { .. } | Event::Submitted | Event::Promised | Event::Sending { .. } => None,
     }
 }
 

@@ -26,7 +26,11 @@ impl Oracle {
             Record::Concluded(concluded) => story.conclude(concluded, Stand::Replayed),
             Record::Ended => story.ended = true,
             Record::Heuristic { branch } => story.heuristic = Some(*branch),
-            Record::Sent { .. } | Record::Answered { .. } | Record::Told { .. } => {}
+            Record::Wave(_)
+            | Record::Sent { .. }
+            | Record::Answered { .. }
+            | Record::Told { .. }
+            | Record::Forgotten => {}
         }
     }
 

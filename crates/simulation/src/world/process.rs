@@ -360,10 +360,10 @@ impl World {
             }
             Err(AppendError::Full) if begins => {
                 self.oracle.saw("the journal's queue was full");
-                worker.owner.unwritten(id, Unwritten::Full);
+                worker.owner.unwritten(now, id, Unwritten::Full);
             }
             Err(AppendError::Poisoned(_)) => {
-                worker.owner.unwritten(id, Unwritten::Poisoned);
+                worker.owner.unwritten(now, id, Unwritten::Poisoned);
                 worker.poisoned = true;
             }
             Err(error) => self.oracle.blame(format!("the journal refuses an append: {error}")),
@@ -383,11 +383,14 @@ fn in_a_word(notice: &Notice) -> &'static str {
 fn in_words(record: &Record) -> String {
     match record {
         Record::Begun(_) => "begun".to_owned(),
+        Record::Wave(_) => "wave".to_owned(),
         Record::Concluded(concluded) => {
             format!("{} {:?} tell {:?}", concluded.verdict, concluded.cause, concluded.tell)
         }
         Record::Told { branch } => format!("told {branch}"),
         Record::Answered { branch, operation, outcome } => format!("{operation} {branch}: {outcome}"),
-        Record::Sent { .. } | Record::Heuristic { .. } | Record::Ended => format!("{record:?}"),
+        Record::Sent { .. } | Record::Heuristic { .. } | Record::Ended | Record::Forgotten => {
+            format!("{record:?}")
+        }
     }
 }

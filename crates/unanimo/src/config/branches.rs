@@ -5,6 +5,7 @@ use super::headers::{self, Use};
 use super::likely::suggestion;
 use super::routes::{service, unique_name};
 use super::services::Services;
+use super::source::Span;
 use super::template::{Place, Scope};
 use super::transaction::milliseconds;
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ const KEYS: [&str; 8] = ["name", "service", "path", "paths", "headers", "body", 
 pub struct Branches {
     /// The names that could be read.
     pub names: Vec<String>,
+    /// Where each of them stands.
+    pub spans: Vec<Span>,
     /// The branches; `None` where one of them is wrong.
     pub plans: Option<Vec<BranchPlan>>,
 }
@@ -42,7 +45,8 @@ pub fn read(cursor: Cursor, mode: Option<Mode>, scope: &Scope, services: &Servic
         read.push(Branch { name, fields });
     }
     let names: Vec<_> = read.iter().map(|branch| branch.name.unwrap_or_default().to_owned()).collect();
-    let plans: Vec<_> = read.iter().map(|branch| branch.plan(mode, scope, services)).collect();
+    let scope = Scope { answers: &names, ..*scope };
+    let plans: Vec<_> = read.iter().map(|branch| branch.plan(mode, &scope, services)).collect();
     let orders: Vec<_> = read.iter().map(|branch| branch.after(&names)).collect();
     let is_ordered = check_order(&read, &names, &orders);
     let plans: Option<Vec<BranchPlan>> = plans.into_iter().collect();
@@ -50,7 +54,8 @@ pub fn read(cursor: Cursor, mode: Option<Mode>, scope: &Scope, services: &Servic
         let ordered = plans.into_iter().zip(orders);
         ordered.map(|(plan, after)| BranchPlan { after: after.unwrap_or_default(), ..plan }).collect()
     });
-    Some(Branches { names, plans })
+    let spans = read.iter().map(|branch| branch.fields.span_of("name")).collect();
+    Some(Branches { names, spans, plans })
 }
 
 /// A branch that is being read.
@@ -80,6 +85,7 @@ impl Branch<'_> {
             headers: headers.unwrap_or(Some(Vec::new()))?,
             body: body.map_or(Some(None), |body| body.map(Some))?,
             call_timeout_ms: milliseconds(call_timeout.unwrap_or(Some(known.call_timeout))?),
+            asks: known.asks,
         })
     }
 

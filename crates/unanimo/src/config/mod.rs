@@ -32,11 +32,12 @@ mod yaml;
 
 pub use files::read;
 pub use mistake::Mistake;
-pub use server::{Format, Level, Log};
+pub use server::{Format, Level, Log, ParticipantsConfig};
 pub use source::Source;
 
 use cursor::Cursor;
 use mistake::Notes;
+use server::Addresses;
 use std::net::SocketAddr;
 use std::path::Path;
 use yaml::Node;
@@ -52,6 +53,8 @@ pub struct Config {
     pub journal: unanimo_journal::Config,
     /// Where operators ask, on loopback; nowhere where `None`.
     pub admin: Option<SocketAddr>,
+    /// Where participants ask for verdicts; nowhere where `None`.
+    pub participants: Option<ParticipantsConfig>,
     /// How many threads carry requests and transactions: 1 to 64.
     pub workers: usize,
     /// How many transactions may be open at a time, over all workers.
@@ -97,12 +100,22 @@ fn tree(source: &Source, notes: &Notes) -> Option<Node> {
     Some(tree)
 }
 
-const KEYS: [&str; 9] =
-    ["listeners", "admin", "journal", "workers", "log", "limits", "retry", "services", "routes"];
+const KEYS: [&str; 10] = [
+    "listeners",
+    "admin",
+    "participants",
+    "journal",
+    "workers",
+    "log",
+    "limits",
+    "retry",
+    "services",
+    "routes",
+];
 
 fn config(cursor: Cursor) -> Option<Config> {
     let fields = cursor.fields("the configuration", &KEYS)?;
-    let (listeners, admin) = server::addresses(&fields);
+    let Addresses { listeners, admin, participants } = server::addresses(&fields);
     let workers = server::workers(&fields);
     let log = server::log(&fields);
     let (limits, open_transactions) = limits::limits(&fields);
@@ -111,13 +124,14 @@ fn config(cursor: Cursor) -> Option<Config> {
     let services = services::services(&fields);
     let routes = routes::routes(&fields, &services);
     routes::check_together(&routes, &services);
-    services.check_use(fields.notes());
+    services.check_use(participants.as_ref(), fields.notes());
     let routes = routes.into_iter().map(|route| route.config).collect();
     Some(Config {
         gateway: unanimo_gateway::Config { listeners, routes, limits },
         upstream: services.config,
         journal: journal?,
         admin,
+        participants,
         workers,
         open_transactions,
         retry,

@@ -51,12 +51,60 @@ impl Default for Log {
 /// An address that somebody listens on, and where the configuration says so.
 type Taken = (SocketAddr, Span);
 
-/// Reads `listeners` and `admin`.
-pub fn addresses(fields: &Fields) -> (Vec<ListenerConfig>, Option<SocketAddr>) {
+/// Where participants ask for verdicts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParticipantsConfig {
+    /// Where the gateway listens for them.
+    pub address: SocketAddr,
+    /// How they reach it, without a path; by the address where nothing is said.
+    pub url: Option<String>,
+}
+
+/// Where the process listens.
+pub struct Addresses {
+    /// For clients.
+    pub listeners: Vec<ListenerConfig>,
+    /// For operators.
+    pub admin: Option<SocketAddr>,
+    /// For participants that ask.
+    pub participants: Option<ParticipantsConfig>,
+}
+
+/// Reads `listeners`, `admin` and `participants`.
+pub fn addresses(fields: &Fields) -> Addresses {
     let mut taken = Vec::new();
     let listeners = fields.need("listeners").map(|cursor| listeners(cursor, &mut taken)).unwrap_or_default();
     let admin = fields.get("admin").and_then(|cursor| admin(cursor, &mut taken));
-    (listeners, admin)
+    let participants = fields.get("participants").and_then(|cursor| participants(cursor, &mut taken));
+    Addresses { listeners, admin, participants }
+}
+
+fn participants(cursor: Cursor, taken: &mut Vec<Taken>) -> Option<ParticipantsConfig> {
+    let fields = cursor.fields("`participants`", &["address", "url"])?;
+    let address = free_address(fields.need("address")?, taken)?;
+    let url = fields.get("url").map(origin);
+    if url.is_none() && address.ip().is_unspecified() {
+        let message =
+            format!("participants cannot reach `{address}`: it stands for every address of this machine");
+        cursor.wrong_but(message, "say how they reach it: `url: http://gateway.internal:8082`");
+    }
+    Some(ParticipantsConfig { address, url: url.map_or(Some(None), |url| url.map(Some))? })
+}
+
+/// Scheme and authority of a URL, and nothing after it.
+fn origin(cursor: Cursor) -> Option<String> {
+    let text = cursor.text()?;
+    let uri: Option<http::Uri> = text.parse().ok();
+    let plain = uri.filter(|uri| {
+        uri.scheme_str() == Some("http")
+            && uri.authority().is_some()
+            && uri.path() == "/"
+            && uri.query().is_none()
+    });
+    if plain.is_none() {
+        cursor.wrong_but(format!("`{text}` is not `http://host:port`"), "the gateway adds the path itself");
+    }
+    plain.map(|_| text.trim_end_matches('/').to_owned())
 }
 
 fn listeners(cursor: Cursor, taken: &mut Vec<Taken>) -> Vec<ListenerConfig> {
@@ -89,7 +137,10 @@ fn admin(cursor: Cursor, taken: &mut Vec<Taken>) -> Option<SocketAddr> {
 }
 
 fn address(cursor: Cursor, what: &'static str, taken: &mut Vec<Taken>) -> Option<SocketAddr> {
-    let value = cursor.fields(what, &["address"])?.need("address")?;
+    free_address(cursor.fields(what, &["address"])?.need("address")?, taken)
+}
+
+fn free_address(value: Cursor, taken: &mut Vec<Taken>) -> Option<SocketAddr> {
     let address = value.address()?;
     let clashes = |(other, _): &&Taken| {
         let same_ip =

@@ -4,18 +4,20 @@ use super::bearer;
 use super::cursor::{Cursor, Fields, Named};
 use super::mistake::Notes;
 use super::scalars::{PATIENCE, check_name};
+use super::server::ParticipantsConfig;
 use super::source::Span;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use unanimo_upstream::{Balance, Config, Credential, ServiceConfig};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "endpoints",
     "balance",
     "affinity",
     "credential",
     "anonymous",
+    "asks",
     "connect_timeout",
     "call_timeout",
     "idle_timeout",
@@ -38,6 +40,8 @@ pub struct Service {
     pub span: Span,
     /// How long a participant's call may take.
     pub call_timeout: Duration,
+    /// Whether it asks for the verdict of what it has prepared.
+    pub asks: bool,
     /// Whether it says how it knows us, be it not at all.
     pub knows_us: bool,
     /// Whether a route names it.
@@ -66,6 +70,7 @@ pub fn services(fields: &Fields) -> Services {
         let service = Service {
             span: named.key_span,
             call_timeout: CALL_TIMEOUT,
+            asks: false,
             // A service that cannot be read is known all the same: its routes are not wrong.
             knows_us: true,
             is_used: Cell::new(false),
@@ -81,8 +86,16 @@ pub fn services(fields: &Fields) -> Services {
 
 impl Services {
     /// What can be said of the services once the routes are known.
-    pub fn check_use(&self, notes: &Notes) {
+    pub fn check_use(&self, participants: Option<&ParticipantsConfig>, notes: &Notes) {
         for (name, service) in &self.known {
+            if service.asks && participants.is_none() {
+                let message = format!("the service `{name}` asks for verdicts, and nobody listens");
+                notes.wrong_but(
+                    service.span,
+                    message,
+                    "say where: `participants: { address: 127.0.0.1:8082 }`",
+                );
+            }
             // After a mistake, a route that could not be read may be the one that names it.
             if !service.is_used.get() && !notes.has_errors() {
                 let message = format!("no route names the service `{name}`");
@@ -115,6 +128,7 @@ fn read(named: &Named, service: &mut Service) -> Option<ServiceConfig> {
     fields.set("idle_connections", &mut config.idle_connections, |cursor| cursor.count(0..=100_000));
     fields.set("connections", &mut config.connections, |cursor| cursor.count(1..=100_000));
     fields.set("call_timeout", &mut service.call_timeout, Cursor::milliseconds);
+    fields.set("asks", &mut service.asks, Cursor::boolean);
     let is_anonymous = fields.get("anonymous").and_then(Cursor::boolean).unwrap_or(false);
     service.knows_us = is_anonymous || fields.has("credential");
     if is_anonymous && fields.has("credential") {

@@ -12,8 +12,8 @@ use unanimo_expression::{ParseError, Reference, Template};
 pub struct Scope<'a> {
     /// The parameters of the route's path; `None` where nobody can know them.
     pub parameters: Option<&'a [String]>,
-    /// The route's branches, where their answers may be named; none where they may not.
-    pub answers: Option<&'a [String]>,
+    /// The route's branches, whose answers may be named.
+    pub answers: &'a [String],
     /// The client's credentials that the route passes on.
     pub credentials: &'a [HeaderName],
 }
@@ -86,23 +86,12 @@ impl<'a> Cursor<'a> {
                 self.wrong_but(message, help);
                 false
             }
-            Reference::BranchResponse { branch, .. } => match scope.answers {
-                Some(branches) if branches.contains(branch) => true,
-                Some(branches) => {
-                    let names = branches.iter().map(String::as_str);
-                    self.wrong_but(
-                        format!("`{reference}`: the route has no branch `{branch}`"),
-                        suggestion(branch, names),
-                    );
-                    false
-                }
-                None => {
-                    let message =
-                        format!("`{reference}`: a call cannot use a branch's answer in this version");
-                    self.wrong_but(message, "`respond` may; order alone is said with `after`");
-                    false
-                }
-            },
+            Reference::BranchResponse { branch, .. } if !scope.answers.contains(branch) => {
+                let names = scope.answers.iter().map(String::as_str);
+                let message = format!("`{reference}`: the route has no branch `{branch}`");
+                self.wrong_but(message, suggestion(branch, names));
+                false
+            }
             _ => true,
         }
     }

@@ -10,12 +10,16 @@ use super::template::Scope;
 use http::HeaderName;
 use std::sync::Arc;
 use std::time::Duration;
-use unanimo_contract::plan::LANGUAGE;
-use unanimo_contract::{Mode, Plan};
+use unanimo_contract::plan::{LANGUAGE, PlanError};
+use unanimo_contract::{AnswerAt, Mode, Plan};
+use unanimo_coordinator::InvalidPlan;
 use unanimo_gateway::TransactionConfig;
+use unanimo_protocol::OutlineError;
 
-const KEYS: [&str; 7] =
-    ["mode", "deadline", "answer_timeout", "pass_credentials", "branches", "respond", "refused"];
+const KEYS: [&str; 8] =
+    ["mode", "deadline", "answer_timeout", "answer_at", "pass_credentials", "branches", "respond", "refused"];
+
+const MOMENTS: [(&str, AnswerAt); 2] = [("finished", AnswerAt::Finished), ("verdict", AnswerAt::Verdict)];
 
 /// How long branches may take to vote, where nothing is said.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -39,31 +43,41 @@ pub fn read(
     fields.set("deadline", &mut deadline, Cursor::milliseconds);
     let mut answer_timeout = deadline + ANSWER_MARGIN;
     fields.set("answer_timeout", &mut answer_timeout, Cursor::milliseconds);
+    let mut answer_at = AnswerAt::default();
+    fields.set("answer_at", &mut answer_at, |cursor| cursor.word("a moment to answer at", &MOMENTS));
     let credentials = credentials(&fields);
     let scope = Scope {
         parameters: matching.map(|matching| matching.parameters.as_slice()),
-        answers: None,
+        answers: &[],
         credentials: &credentials,
     };
     let branches = fields.need("branches").and_then(|it| branches::read(it, mode, &scope, services));
     let names = branches.as_ref().map(|branches| branches.names.as_slice()).unwrap_or_default();
-    let scope = Scope { answers: Some(names), ..scope };
+    let scope = Scope { answers: names, ..scope };
     let respond = fields.get("respond").map(|cursor| answers::respond(cursor, &scope));
     let refused = fields.get("refused").map(|cursor| answers::refused(cursor, &scope));
-    let Branches { plans, .. } = branches?;
+    let Branches { plans, spans, .. } = branches?;
     let plan = Plan {
         language: LANGUAGE,
         route: route.to_owned(),
         mode: mode?.as_str().to_owned(),
         deadline_ms: milliseconds(deadline),
         answer_timeout_ms: milliseconds(answer_timeout),
+        answer_at,
         branches: plans?,
         respond: respond.map_or(Some(None), |read| read.map(Some))?,
         refused: refused.map_or(Some(None), |read| read.map(Some))?,
     };
     // Everything has been checked piece by piece; whoever runs the plan has the last word on the whole.
-    if let Err(error) = unanimo_coordinator::check(&plan) {
-        fields.wrong(error.to_string());
+    match unanimo_coordinator::check(&plan) {
+        Ok(()) => {}
+        Err(InvalidPlan::Plan(PlanError::Outline(OutlineError::Cycle(at)))) => {
+            let name = plan.branch(at).map_or("", |branch| &branch.name);
+            let message = format!("`{name}` waits for itself, by answers that calls name and by `after`");
+            let span = spans.get(at.at()).copied();
+            fields.notes().wrong(span.unwrap_or(cursor.span()), message);
+        }
+        Err(error) => fields.wrong(error.to_string()),
     }
     Some(TransactionConfig { plan: Arc::new(plan), pass_credentials: credentials })
 }

@@ -12,8 +12,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use unanimo_contract::{
-    ClientAnswer, Digest, Epoch, Id, Node, Outcome, ParticipantCall, Problem, Reply, Severed, Shard, Status,
-    Submission, Token, Transactions, Unavailable, Verdict,
+    ClientAnswer, Digest, Epoch, Id, Inquiry, Node, Outcome, ParticipantCall, Problem, Reply, Severed, Shard,
+    Status, Submission, Token, Transactions, Unavailable, Verdict,
 };
 use unanimo_coordinator::bare::Bare;
 use unanimo_participants::{Http, Participant};
@@ -98,6 +98,10 @@ impl<T: Transactions> Transactions for FanOut<T> {
 
     async fn status(&self, transaction: Id, token: Token) -> Result<Option<Status>, Unavailable> {
         self.seated.status(transaction, token).await
+    }
+
+    async fn inquire(&self, transaction: Id) -> Inquiry {
+        self.seated.inquire(transaction).await
     }
 
     fn is_ready(&self) -> bool {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use unanimo_journal::Files;
-use unanimo_participants::Http;
+use unanimo_runtime::Seat;
 
 use crate::failure::Failure;
 
@@ -54,11 +54,10 @@ impl Measured {
         let disk = Files::open(&config.journal.directory).map_err(Failure::journal)?;
         let disk = Slow::new(disk, Duration::from_micros(self.slow_syncs));
         match self.fan_out {
-            true => serve::serve_with(config, disk, |seat, upstream| {
-                let participants = Http::new(upstream);
+            true => serve::serve_with(config, disk, |seat, participants| {
                 Ok(FanOut::new(seat.take(participants.clone())?, participants))
             }),
-            false => serve::serve_with(config, disk, |seat, upstream| seat.take(Http::new(upstream))),
+            false => serve::serve_with(config, disk, Seat::take),
         }
     }
 }

@@ -1,0 +1,23 @@
+//! What a participant hears that asks for the verdict of what it has prepared.
+
+use crate::owner::Owner;
+use unanimo_contract::{Id, Inquiry};
+use unanimo_protocol::Verdict;
+
+impl Owner {
+    /// The verdict of a transaction of this owner's shards.
+    ///
+    /// One that nobody knows was rolled back: it was never written, or every participant has acknowledged its end. That
+    /// is only true once replay has ended, and while the journal still takes what must be known; before and after, the
+    /// answer is that nobody knows yet.
+    pub fn inquire(&self, id: Id) -> Inquiry {
+        let known = |verdict: Option<Verdict>| verdict.map_or(Inquiry::Pending, Inquiry::Known);
+        if let Some(open) = self.open.get(&id) {
+            return known(open.verdict());
+        }
+        if let Some(finished) = self.memory.get(id) {
+            return Inquiry::Known(finished.verdict);
+        }
+        known((self.replayed && !self.poisoned).then_some(Verdict::Rollback))
+    }
+}

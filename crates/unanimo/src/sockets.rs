@@ -1,0 +1,35 @@
+//! The sockets of every worker.
+
+use crate::config::ParticipantsConfig;
+use crate::failure::Failure;
+use std::net::TcpListener;
+use std::sync::Arc;
+use unanimo_gateway::ListenerConfig;
+
+/// The sockets of every worker: each has its own of each listener, and the kernel shares the connections out.
+pub fn bind(listeners: &[ListenerConfig], workers: usize) -> Result<Vec<Vec<TcpListener>>, Failure> {
+    let mut sockets: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+    for listener in listeners {
+        let bound = unanimo_gateway::bind(listener, workers)
+            .map_err(|error| Failure::bind(listener.address, &error))?;
+        if let Some(address) = bound.first().and_then(|socket| socket.local_addr().ok()) {
+            tracing::info!(listener = listener.name, %address, "listening");
+        }
+        sockets.iter_mut().zip(bound).for_each(|(sockets, socket)| sockets.push(socket));
+    }
+    Ok(sockets)
+}
+
+/// The sockets of the listener for participants, one for each worker, and how participants reach it.
+pub fn bind_for_participants(
+    config: Option<&ParticipantsConfig>,
+    workers: usize,
+) -> Result<(Vec<TcpListener>, Option<Arc<str>>), Failure> {
+    let Some(config) = config else { return Ok((Vec::new(), None)) };
+    let name = "participants".to_owned();
+    let listener = ListenerConfig { name, address: config.address };
+    let sockets: Vec<_> = bind(&[listener], workers)?.into_iter().flatten().collect();
+    let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(config.address);
+    let url = config.url.clone().unwrap_or_else(|| format!("http://{bound}"));
+    Ok((sockets, Some(url.into())))
+}
