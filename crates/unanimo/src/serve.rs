@@ -72,13 +72,13 @@ pub fn serve_with<T: Transactions>(
     let (draining, mut drained) = mpsc::channel(1);
     let (failed, failures) = mpsc::channel(seats.len().max(1));
     let mut sockets = bind(&config.gateway.listeners, seats.len())?;
-    let (mut inquiries, gateway) = bind_for_participants(config.participants.as_ref(), seats.len())?;
+    let mut inquiries = bind_for_participants(config.participants.as_ref(), seats.len())?;
     let mut workers = Vec::new();
     for seat in seats {
         let worker = Worker {
             listeners: sockets.pop().unwrap_or_default(),
-            inquiries: inquiries.pop(),
-            gateway: gateway.clone(),
+            inquiries: inquiries.sockets.pop(),
+            gateway: inquiries.url.clone(),
             table: table.clone(),
             services: services.clone(),
             limits: config.gateway.limits.clone(),

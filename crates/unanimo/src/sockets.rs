@@ -20,16 +20,24 @@ pub fn bind(listeners: &[ListenerConfig], workers: usize) -> Result<Vec<Vec<TcpL
     Ok(sockets)
 }
 
-/// The sockets of the listener for participants, one for each worker, and how participants reach it.
+/// Where participants ask.
+#[derive(Default)]
+pub struct Inquiries {
+    /// A socket for each worker.
+    pub sockets: Vec<TcpListener>,
+    /// How participants reach it.
+    pub url: Option<Arc<str>>,
+}
+
+/// Binds the listener for participants, where the configuration has one.
 pub fn bind_for_participants(
     config: Option<&ParticipantsConfig>,
     workers: usize,
-) -> Result<(Vec<TcpListener>, Option<Arc<str>>), Failure> {
-    let Some(config) = config else { return Ok((Vec::new(), None)) };
-    let name = "participants".to_owned();
-    let listener = ListenerConfig { name, address: config.address };
+) -> Result<Inquiries, Failure> {
+    let Some(config) = config else { return Ok(Inquiries::default()) };
+    let listener = ListenerConfig { name: "participants".to_owned(), address: config.address };
     let sockets: Vec<_> = bind(&[listener], workers)?.into_iter().flatten().collect();
     let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(config.address);
     let url = config.url.clone().unwrap_or_else(|| format!("http://{bound}"));
-    Ok((sockets, Some(url.into())))
+    Ok(Inquiries { sockets, url: Some(url.into()) })
 }
