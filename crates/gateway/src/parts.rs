@@ -13,9 +13,9 @@ pub(crate) struct Visible<'a> {
 }
 
 impl Visible<'_> {
-    /// Names and values where they are text; several lines of one name are one, with commas.
-    pub(crate) fn to_vec(&self) -> Vec<(String, String)> {
-        let names = self.headers.keys().filter(|name| self.shows(name));
+    /// Those of these names whose values are text; several lines of one name are one, with commas.
+    pub(crate) fn to_vec(&self, named: &[HeaderName]) -> Vec<(String, String)> {
+        let names = named.iter().filter(|name| self.shows(name) && self.headers.contains_key(*name));
         names.filter_map(|name| Some((name.as_str().to_owned(), self.value(name)?))).collect()
     }
 
@@ -49,14 +49,17 @@ pub(crate) fn parameters(path: &Path<'_>, places: &[(Box<str>, usize)]) -> Vec<(
     places.iter().map(|(name, at)| (name.to_string(), value(*at).to_owned())).collect()
 }
 
-/// Names and values of a query, percent-decoded; a plus stands for a space, as forms write it.
-pub(crate) fn query(query: Option<&str>) -> Result<Vec<(String, String)>, FromUtf8Error> {
-    let text = |bytes: Cow<'_, [u8]>| String::from_utf8(bytes.into_owned());
-    pairs(query).map(|(name, value)| Ok((text(decoded(name))?, text(decoded(value))?))).collect()
+/// These parameters of a query, percent-decoded; a plus stands for a space, as forms write it.
+pub(crate) fn query(query: Option<&str>, named: &[String]) -> Result<Vec<(String, String)>, FromUtf8Error> {
+    let pairs = named.iter().flat_map(|name| values(query, name).map(move |value| (name, value)));
+    pairs.map(|(name, value)| Ok((name.clone(), String::from_utf8(value.into_owned())?))).collect()
 }
 
 /// The values of one parameter of a query, decoded.
-pub(crate) fn values<'q>(query: Option<&'q str>, name: &str) -> impl Iterator<Item = Cow<'q, [u8]>> {
+pub(crate) fn values<'q, 'n>(
+    query: Option<&'q str>,
+    name: &'n str,
+) -> impl Iterator<Item = Cow<'q, [u8]>> + use<'q, 'n> {
     let named = pairs(query).filter(move |(known, _)| *decoded(known) == *name.as_bytes());
     named.map(|(_, value)| decoded(value))
 }
@@ -98,13 +101,14 @@ mod tests {
 
     #[test]
     fn a_query_is_read_as_forms_write_it() {
-        assert_eq!(query(None).unwrap(), pairs(&[]));
-        assert_eq!(query(Some("")).unwrap(), pairs(&[]));
-        let read = query(Some("a=1&b=x+y%26&&c&a=%C3%A4&=e&%=100%&f=%4")).unwrap();
+        let named = ["a", "b", "c", "", "%", "f", "g"].map(str::to_owned);
+        assert_eq!(query(None, &named).unwrap(), pairs(&[]));
+        assert_eq!(query(Some(""), &named).unwrap(), pairs(&[]));
+        let read = query(Some("a=1&b=x+y%26&&c&a=%C3%A4&=e&%=100%&f=%4&z=%ff"), &named).unwrap();
         let expected =
-            [("a", "1"), ("b", "x y&"), ("c", ""), ("a", "ä"), ("", "e"), ("%", "100%"), ("f", "%4")];
+            [("a", "1"), ("a", "ä"), ("b", "x y&"), ("c", ""), ("", "e"), ("%", "100%"), ("f", "%4")];
         assert_eq!(read, pairs(&expected));
-        assert!(query(Some("a=%ff")).is_err());
+        assert!(query(Some("a=%ff"), &named).is_err());
         let values = |name| values(Some("a=1&%61=x+y&b&c=%ff"), name).collect::<Vec<_>>();
         assert_eq!(values("a"), [&b"1"[..], b"x y"]);
         assert_eq!((values("b"), values("c"), values("d")), (vec![b"".into()], vec![b"\xff".into()], vec![]));
@@ -132,6 +136,9 @@ mod tests {
         }
         headers.append("x-binary", HeaderValue::from_bytes(&[0xff]).unwrap());
         let hidden = [HeaderName::from_static("x-api-key")];
-        assert_eq!(Visible { headers: &headers, hidden: &hidden }.to_vec(), pairs(&[("accept", "a, b")]));
+        let named: Vec<_> = headers.keys().cloned().chain([HeaderName::from_static("x-other")]).collect();
+        let visible = Visible { headers: &headers, hidden: &hidden };
+        assert_eq!(visible.to_vec(&named), pairs(&[("accept", "a, b")]));
+        assert_eq!(visible.to_vec(&named[1..2]), pairs(&[]));
     }
 }

@@ -5,6 +5,7 @@ use crate::connection::Client;
 use crate::dispatch::{Asked, Cut, Route};
 use crate::hygiene;
 use crate::key;
+use crate::named::Named;
 use crate::parts::{self, Visible};
 use crate::upload::Upload;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -24,6 +25,8 @@ pub(crate) struct Transactional {
     pub(crate) plan: Arc<Plan>,
     /// Of the plan as it is stored.
     pub(crate) digest: Digest,
+    /// What its expressions name.
+    pub(crate) named: Named,
     /// The client's headers that travel on first operations, and that no expression sees.
     pub(crate) pass_credentials: Vec<HeaderName>,
 }
@@ -42,8 +45,9 @@ pub(crate) async fn run<T: Transactions>(
         Ok(key) => key,
         Err(why) => return Ok(answer::own(Problem::BadRequest.answer(why))),
     };
-    let Ok(query) = parts::query(asked.uri.query()) else {
-        return Ok(answer::own(Problem::BadRequest.answer("the query, percent-decoded, is not UTF-8")));
+    let Ok(query) = parts::query(asked.uri.query(), &transactional.named.query) else {
+        let detail = "a parameter of the query, percent-decoded, is not UTF-8";
+        return Ok(answer::own(Problem::BadRequest.answer(detail)));
     };
     let limit = limits.transaction_body_bytes as u64;
     let upload = Upload::new(asked.body, limit, limits.body_idle_timeout, &client.pulse);
@@ -55,8 +59,8 @@ pub(crate) async fn run<T: Transactions>(
         Ok(body) => body,
         Err(failure) => return Ok(answer::own(failure.answer())),
     };
-    let target = parts::target(asked.path, asked.uri.query());
     let key = key.map(|key| {
+        let target = parts::target(asked.path, asked.uri.query());
         let authorized = key::consumer(&asked.headers);
         key::of_request(
             key,
@@ -67,9 +71,14 @@ pub(crate) async fn run<T: Transactions>(
     });
     let respond_async = wants_async(&asked.headers);
     let credentials = credentials(&asked.headers, &transactional.pass_credentials);
-    hygiene::clean_request(&mut asked.headers, &client.address, asked.host);
     let trace = TraceContext::of_request(&asked.headers);
-    let visible = Visible { headers: &asked.headers, hidden: &transactional.pass_credentials };
+    let named = &transactional.named.headers;
+    let mut headers = Vec::new();
+    if !named.is_empty() {
+        hygiene::clean_request(&mut asked.headers, &client.address, asked.host);
+        let visible = Visible { headers: &asked.headers, hidden: &transactional.pass_credentials };
+        headers = visible.to_vec(named);
+    }
     let submission = Submission {
         plan: transactional.plan.clone(),
         digest: transactional.digest,
@@ -79,7 +88,7 @@ pub(crate) async fn run<T: Transactions>(
             path: asked.path.sent().to_owned(),
             parameters: parts::parameters(asked.path, &route.parameters),
             query,
-            headers: visible.to_vec(),
+            headers,
             body,
         },
         key,

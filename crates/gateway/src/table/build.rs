@@ -6,6 +6,7 @@ use super::hosts::{HostPattern, Hosts};
 use super::pattern::Pattern;
 use super::tree::Rival;
 use crate::dispatch::{Route, Work};
+use crate::named::Named;
 use crate::path::Path;
 use crate::proxy::{Plain, Rewrite};
 use crate::status::OWN_SEGMENTS;
@@ -120,6 +121,7 @@ fn transactional_route(config: &TransactionConfig, services: &Services) -> Resul
         service(&branch.service, services).map_err(|error| format!("branch `{}`: {error}", branch.name))?;
     }
     Ok(Transactional {
+        named: Named::of(&config.plan)?,
         plan: config.plan.clone(),
         digest: Plan::digest_of(&config.plan.encode()),
         pass_credentials: config.pass_credentials.clone(),
