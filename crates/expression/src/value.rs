@@ -43,6 +43,7 @@ pub struct Unrenderable {
 }
 
 impl Unrenderable {
+    #[cold]
     pub(crate) fn new(what: impl ToString, reason: Reason) -> Self {
         Self { what: what.to_string().into(), reason }
     }

@@ -67,6 +67,8 @@ impl Program {
         })
     }
 
+    // Bare paths are by far the most, and are rendered beside this: it must not weigh on them.
+    #[inline(never)]
     fn run(
         &self,
         scope: &dyn Scope,
