@@ -90,6 +90,7 @@ mod tests {
                 json!({ "x": "${request.query.q}", "y": "${request.query.r + request.query.q}", "z": 1 }),
             ),
             call_timeout_ms: 1,
+            asks: false,
         };
         let plan = Plan {
             language: plan::LANGUAGE,
@@ -97,6 +98,7 @@ mod tests {
             mode: "tcc".to_owned(),
             deadline_ms: 1,
             answer_timeout_ms: 1,
+            answer_at: plan::AnswerAt::Finished,
             branches: vec![branch],
             respond: Some(response("respond")),
             refused: Some(RefusedPlan::Respond(response("refused"))),
