@@ -20,9 +20,9 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// An API gateway that makes a request over several services all-or-nothing.
+/// An API gateway that makes a request over several services all-or-nothing
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_long_help = HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -32,6 +32,7 @@ struct Arguments {
 enum Command {
     Run(commands::run::Run),
     Check(commands::check::Check),
+    Schema(commands::schema::Schema),
     Transactions(commands::transactions::Transactions),
     Demo(commands::demo::Demo),
     #[command(hide = true)]
@@ -43,10 +44,26 @@ enum Command {
     Tied(commands::tied::Tied),
 }
 
+const HELP: &str = "\
+Begin here:
+  $ unanimo demo                     see it work, through two crashes
+  $ unanimo check gateway.yaml       every mistake in a configuration
+  $ unanimo run gateway.yaml         serve it
+  $ unanimo transactions list        look at what it does, on another terminal
+
+`unanimo help COMMAND` has an example and the exit codes of each; every command
+ends with 2 where its command line is not understood.
+
+Read on:
+  README.md                          what it is, and what a client sees
+  docs/configuration.md              every key
+  docs/participants.md               what a service must do";
+
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
+        Command::Schema(schema) => schema.run(),
         Command::Transactions(transactions) => transactions.run(),
         Command::Demo(demo) => demo.run(),
         Command::Shop(shop) => shop.run(),

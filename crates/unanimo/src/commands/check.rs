@@ -5,12 +5,36 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Check a configuration file: every mistake, with its place
+/// Check a configuration: every mistake, with its place
 #[derive(clap::Args)]
+#[command(after_long_help = HELP)]
 pub struct Check {
-    /// The configuration: a file, or a folder whose `*.yaml` are read together
+    /// A configuration file, or a folder whose `*.yaml` are read together
     path: PathBuf,
 }
+
+const HELP: &str = "\
+Says everything that is wrong at once, each with file, line and column, and
+what was probably meant. It touches nothing but the files and the tokens that
+they name, so it may run anywhere: before a commit, before a start.
+
+Example:
+  $ unanimo check gateway.yaml
+  error: `bank-c` is not a service that is defined
+    --> gateway.yaml:17:20
+     |
+  17 |           service: bank-c
+     |                    ^^^^^^
+     = help: did you mean `bank-a`?
+
+  gateway.yaml: 1 mistake
+
+Ends with:
+  0  it can be served; there may be warnings
+  1  it cannot
+  2  it cannot be read
+
+Read on: docs/configuration.md; `unanimo schema` for an editor";
 
 /// The file says something that cannot be served.
 const WRONG: u8 = 1;

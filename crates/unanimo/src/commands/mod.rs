@@ -3,6 +3,7 @@
 pub mod check;
 pub mod demo;
 pub mod run;
+pub mod schema;
 pub mod shop;
 pub mod tied;
 pub mod transactions;

@@ -8,13 +8,31 @@ use std::process::ExitCode;
 
 /// Serve a configuration until SIGTERM or Ctrl-C
 #[derive(clap::Args)]
+#[command(after_long_help = HELP)]
 pub struct Run {
-    /// The configuration: a file, or a folder whose `*.yaml` are read together
+    /// A configuration file, or a folder whose `*.yaml` are read together
     path: PathBuf,
-    /// How log lines look, in place of what the configuration says
-    #[arg(long, value_name = "FORMAT", value_enum)]
+    /// `text` or `json`, whatever the configuration says
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
     log_format: Option<Format>,
 }
+
+const HELP: &str = "\
+The journal is replayed first: what a crash has left open is carried on, and
+only then requests are taken. `/readyz` of the admin listener says when.
+SIGTERM and Ctrl-C end it in order: nothing new begins, and who waits is told
+where the answer will be. A second start goes on where the first one ended.
+
+Example:
+  $ unanimo run gateway.yaml
+  $ unanimo run --log-format json /etc/unanimo/conf.d
+
+Ends with:
+  0  after SIGTERM or Ctrl-C
+  1  the configuration is wrong; nothing was started
+  3  serving failed: an address is taken, the journal refuses, the disk failed
+
+Read on: docs/configuration.md, docs/logs.md, docs/operating.md";
 
 impl Run {
     /// Ends with 0 after SIGTERM or Ctrl-C, 1 where the configuration is wrong, 3 where serving failed.

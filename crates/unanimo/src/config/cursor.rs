@@ -70,6 +70,8 @@ impl<'a> Cursor<'a> {
 
     /// The value as a mapping with these keys; `what` it is, with its article. Other keys are noted.
     pub fn fields(self, what: &'static str, known: &[&'static str]) -> Option<Fields<'a>> {
+        #[cfg(test)]
+        known::note(what, known);
         let entries = self.mapping(what)?;
         for entry in entries {
             if !known.contains(&entry.key.as_str()) {
@@ -203,4 +205,25 @@ impl Node {
 /// How YAML 1.2 spells null.
 pub fn is_null(plain: &str) -> bool {
     matches!(plain, "" | "~" | "null" | "Null" | "NULL")
+}
+
+/// What the reader has asked for, for the test that holds the schema against it.
+#[cfg(test)]
+pub mod known {
+    use std::cell::RefCell;
+
+    type Asked = Vec<(&'static str, Vec<&'static str>)>;
+
+    thread_local! {
+        static ASKED: RefCell<Asked> = RefCell::default();
+    }
+
+    pub fn note(what: &'static str, keys: &[&'static str]) {
+        ASKED.with_borrow_mut(|asked| asked.push((what, keys.to_vec())));
+    }
+
+    /// Everything on this thread since it was taken last.
+    pub fn take() -> Asked {
+        ASKED.take()
+    }
 }

@@ -23,6 +23,7 @@ mod number;
 mod report;
 mod routes;
 mod scalars;
+mod schema;
 mod server;
 mod services;
 mod source;
@@ -32,6 +33,7 @@ mod yaml;
 
 pub use files::read;
 pub use mistake::Mistake;
+pub use schema::schema;
 pub use server::{Format, Level, Log, ParticipantsConfig};
 pub use source::Source;
 
@@ -82,7 +84,7 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Mistake>> {
 /// Understands the files' text. The error names everything that is wrong, in the order of the text.
 pub fn parse(source: &Source) -> Result<Loaded, Vec<Mistake>> {
     let notes = Notes::new(source);
-    let tree = tree(source, &notes);
+    let tree = tree(source, &notes, Some(&|name| std::env::var_os(name)));
     let config = tree.as_ref().and_then(|node| config(Cursor::new(node, &notes)));
     match config {
         Some(config) if !notes.has_errors() => Ok(Loaded { config, warnings: notes.into_found() }),
@@ -90,13 +92,15 @@ pub fn parse(source: &Source) -> Result<Loaded, Vec<Mistake>> {
     }
 }
 
-/// The one tree of all files, with the environment's values in it.
-fn tree(source: &Source, notes: &Notes) -> Option<Node> {
+/// The one tree of all files, with the values of the environment in it where that is given.
+fn tree(source: &Source, notes: &Notes, environment: Option<environment::Lookup>) -> Option<Node> {
     // Every file is read before the first failure counts.
     let trees: Vec<_> = source.files().iter().map(|file| yaml::read(file, notes)).collect();
     let trees = trees.into_iter().collect::<Option<Vec<_>>>()?;
     let mut tree = merge::merge(trees, notes)?;
-    environment::resolve(&mut tree, notes, &|name| std::env::var_os(name));
+    if let Some(lookup) = environment {
+        environment::resolve(&mut tree, notes, lookup);
+    }
     Some(tree)
 }
 

@@ -10,8 +10,9 @@ use serde_json::Value;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Look at the transactions of a running gateway, and call for them at once
+/// Look at what a running gateway holds, and call for it at once
 #[derive(clap::Args)]
+#[command(after_long_help = HELP)]
 pub struct Transactions {
     /// The gateway's admin listener
     #[arg(long, global = true, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
@@ -23,15 +24,91 @@ pub struct Transactions {
     command: Command,
 }
 
+const HELP: &str = "\
+Asks the admin listener of a gateway that runs on this machine.
+
+Example:
+  $ unanimo transactions list --stuck
+  $ unanimo transactions show 0a8sd8p0r0000g0000000rq7tm
+  $ unanimo transactions retry 0a8sd8p0r0000g0000000rq7tm
+
+Ends with:
+  0  it was answered
+  1  the question was wrong, or nobody knows the id
+  3  nobody answered
+
+Read on: docs/operating.md";
+
+const LIST_HELP: &str = "\
+States: initial, preparing, committing, committed, undoing, rolled-back.
+
+Example:
+  $ unanimo transactions list --state committing --limit 2
+  ID                          STATE        AGE  MODE  ROUTE  NOTE
+  0a8sd8p0r0000g0000000rq7tm  committing  12 s  tcc   order
+  0a8sd8p0r0000g0000000wq1c4  committing   9 s  tcc   order
+  more: --after 0a8sd8p0r0000g0000000wq1c4
+
+Ends with:
+  0  there was an answer, be it that there are none
+  1  the question was wrong
+  3  nobody answered
+
+Read on: docs/operating.md has the members of the JSON";
+
+const SHOW_HELP: &str = "\
+Example:
+  $ unanimo transactions show 0a8sd8p0r0000g0000000rq7tm
+  transaction  0a8sd8p0r0000g0000000rq7tm
+  route        transfer
+  mode         two-phase
+  state        committing
+  verdict      1 (committed)
+  note         stuck
+  began        3 min 20 s ago (Sat, 21 Nov 2026 17:45:20 GMT)
+  answer       200, to the client
+
+  BRANCH  SERVICE  STANDS  CALLS  LAST ANSWER
+  debit   bank-a   told        1  commit: done (200)
+  credit  bank-b   ready      12  commit: no answer
+
+Ends with:
+  0  it is known
+  1  it is not. That does not mean that it was rolled back
+  3  nobody answered
+
+Read on: docs/operating.md has the members of the JSON";
+
+const RETRY_HELP: &str = "\
+For a service that is back: a call that would have left only after a pause
+leaves now, and the pauses begin from the shortest again. It changes nothing
+else: the verdict stands, and a call that is under way is not repeated. Where
+it is never used, every call is repeated by itself all the same.
+
+Example:
+  $ unanimo transactions retry 0a8sd8p0r0000g0000000rq7tm
+  0a8sd8p0r0000g0000000rq7tm is committing
+    called now         credit
+
+Ends with:
+  0  it was done, or nothing was owed
+  1  nobody knows the id
+  3  nobody answered
+
+Read on: docs/operating.md";
+
 #[derive(clap::Subcommand)]
 enum Command {
+    #[command(after_long_help = LIST_HELP)]
     /// List transactions in the order of their ids, open and finished
     List(List),
+    #[command(after_long_help = SHOW_HELP)]
     /// Show one transaction and its branches
     Show {
         /// The transaction's id: 26 characters
         id: String,
     },
+    #[command(after_long_help = RETRY_HELP)]
     /// Call now what a transaction owes, without the rest of its pauses
     Retry {
         /// The transaction's id: 26 characters
@@ -41,8 +118,8 @@ enum Command {
 
 #[derive(clap::Args)]
 struct List {
-    /// Only those in this state: initial, preparing, committing, committed, undoing or rolled-back
-    #[arg(long)]
+    /// Only those in this state
+    #[arg(long, hide_possible_values = true, value_parser = ["initial", "preparing", "committing", "committed", "undoing", "rolled-back"])]
     state: Option<String>,
     /// Only those that need somebody's eye
     #[arg(long)]
@@ -50,7 +127,7 @@ struct List {
     /// At most so many, up to 1000
     #[arg(long, default_value_t = 100)]
     limit: usize,
-    /// Only those after this id: the cursor that the page before has given
+    /// Only those after this id, which ended the page before
     #[arg(long, value_name = "ID")]
     after: Option<String>,
 }
