@@ -2,6 +2,7 @@
 
 use super::book::{Book, Counts};
 use super::clock;
+use super::gauge::Gauge;
 use super::meaning::{self, Meaning, Told};
 use super::wire::{Connection, Lost, Question};
 use std::cell::{Cell, RefCell};
@@ -25,8 +26,19 @@ pub struct Clients {
     tasks: JoinSet<()>,
 }
 
+/// A look at the clients from beside.
+pub struct Watch(Rc<Shared>);
+
+impl Watch {
+    /// Looks at the measurements and the counts as they are now.
+    pub fn look(&self, look: impl FnOnce(&mut Gauge, &Counts)) {
+        look(&mut self.0.gauge.borrow_mut(), &self.0.book.borrow().counts);
+    }
+}
+
 struct Shared {
     book: RefCell<Book>,
+    gauge: RefCell<Gauge>,
     gateway: SocketAddr,
     /// Whether new orders are placed.
     is_open: Cell<bool>,
@@ -35,10 +47,10 @@ struct Shared {
 }
 
 impl Clients {
-    /// So many clients begin to order. On a `LocalSet`.
-    pub fn start(gateway: SocketAddr, number: usize) -> Clients {
-        let book = RefCell::default();
-        let shared = Shared { book, gateway, is_open: Cell::new(true), asked_again: Cell::new(0) };
+    /// So many clients begin to order, and will for so long. On a `LocalSet`.
+    pub fn start(gateway: SocketAddr, number: usize, load: Duration) -> Clients {
+        let (book, gauge) = (RefCell::default(), RefCell::new(Gauge::new(clock::now(), load)));
+        let shared = Shared { book, gauge, gateway, is_open: Cell::new(true), asked_again: Cell::new(0) };
         let mut clients = Clients { shared: Rc::new(shared), tasks: JoinSet::new() };
         for _ in 0..number {
             let shared = clients.shared.clone();
@@ -52,10 +64,14 @@ impl Clients {
         look(&mut self.shared.book.borrow_mut())
     }
 
-    /// The counts, whenever they are asked for.
-    pub fn counter(&self) -> impl Fn() -> Counts + use<> {
-        let shared = self.shared.clone();
-        move || shared.book.borrow().counts
+    /// The measurements and the counts, for whoever looks at them meanwhile.
+    pub fn watch(&self) -> Watch {
+        Watch(self.shared.clone())
+    }
+
+    /// Something was killed now.
+    pub fn mark(&self, what: &'static str) {
+        self.shared.gauge.borrow_mut().mark(clock::now(), what);
     }
 
     /// No new orders; waits until every client knows of its last one, or has given up.
@@ -81,8 +97,13 @@ impl Shared {
     async fn place_orders(&self) {
         let mut connection = Connection::to(self.gateway);
         while self.is_open.get() {
-            let at = self.book.borrow_mut().open();
+            let (at, placed) = (self.book.borrow_mut().open(), clock::now());
             self.learn(&mut connection, at).await;
+            let knows = self.book.borrow().entries().get(at).is_some_and(|entry| !entry.told.is_empty());
+            if knows {
+                let now = clock::now();
+                self.gauge.borrow_mut().note(now, now - placed);
+            }
         }
     }
 

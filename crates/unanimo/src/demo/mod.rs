@@ -10,8 +10,11 @@ mod book;
 mod clients;
 mod clock;
 mod failure;
+mod gauge;
 mod meaning;
 mod order;
+mod paint;
+mod picture;
 mod place;
 mod process;
 mod screen;
@@ -20,7 +23,7 @@ mod wire;
 
 use audit::{Evidence, judge};
 use book::{Counts, Entry};
-use clients::Clients;
+use clients::{Clients, Watch};
 use failure::Failure;
 use place::Place;
 use screen::{Screen, number};
@@ -43,7 +46,7 @@ const PAYMENT_AWAY: Duration = Duration::from_millis(1500);
 const SETTLE_MAX: Duration = Duration::from_secs(30);
 const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
 const RECOVERY_INTERVAL: Duration = Duration::from_millis(5);
-/// How often the live line is drawn.
+/// How often the live picture is drawn.
 const LIVE_INTERVAL: Duration = Duration::from_millis(100);
 /// The gateway's count of transactions that have not ended.
 const OPEN: &str = "unanimo_transactions_open";
@@ -104,11 +107,12 @@ async fn play(
     introduce(options, screen, &place);
     screen.tell("Four services and the gateway start, each a process of its own.");
     let mut stage = Stage::open(place).await?;
-    let mut clients = Clients::start(stage.place.public, options.clients);
-    let counts = clients.counter();
+    let load = Duration::from_secs(options.seconds);
+    let mut clients = Clients::start(stage.place.public, options.clients, load);
+    let watch = clients.watch();
     let played = tokio::select! {
         played = orders_and_crashes(options, screen, &mut stage, &mut clients) => played,
-        never = draw(screen, counts) => match never {},
+        never = draw(screen, &watch) => match never {},
     };
     let judged = match played {
         Ok(crash) => audit(screen, &stage, &clients, &crash).await,
@@ -156,7 +160,7 @@ async fn orders_and_crashes(
         options.clients, options.seconds
     ));
     stage.during(clock::until(began + load.mul_f64(PAYMENT_DIES))).await?;
-    kill_payment(screen, stage).await?;
+    kill_payment(screen, stage, clients).await?;
     stage.during(clock::until(began + load.mul_f64(GATEWAY_DIES))).await?;
     let crash = kill_gateway(screen, stage, clients).await?;
     stage.during(clock::until(began + load)).await?;
@@ -166,7 +170,7 @@ async fn orders_and_crashes(
     stage.during(clients.ask_all_again(options.clients)).await?;
     screen.tell("The last mail goes out.");
     settle(stage).await?;
-    screen.still();
+    clients.watch().look(|gauge, counts| screen.keep_picture(gauge, counts));
     Ok(crash)
 }
 
@@ -178,10 +182,11 @@ struct Crash {
     ended_after: Duration,
 }
 
-async fn kill_payment(screen: &Screen, stage: &mut Stage) -> Result<(), Failure> {
+async fn kill_payment(screen: &Screen, stage: &mut Stage, clients: &Clients) -> Result<(), Failure> {
     let payment = Victim::Service(Service::Payment);
     let pid = stage.pid(payment);
     stage.kill(payment);
+    clients.mark("payment");
     let away = seconds(PAYMENT_AWAY);
     screen
         .tell(&format!("The payment service (pid {pid}) is killed with SIGKILL, and stays dead for {away}."));
@@ -194,6 +199,7 @@ async fn kill_payment(screen: &Screen, stage: &mut Stage) -> Result<(), Failure>
 async fn kill_gateway(screen: &Screen, stage: &mut Stage, clients: &Clients) -> Result<Crash, Failure> {
     let pid = stage.pid(Victim::Gateway);
     stage.kill(Victim::Gateway);
+    clients.mark("gateway");
     let under_way = clients.book(|book| {
         book.note_crash();
         book.counts.under_way()
@@ -313,10 +319,10 @@ fn invite(screen: &Screen, place: &Place, clients: &Clients) {
     screen.text("\nCtrl-C ends it all.");
 }
 
-/// Draws the live line for ever.
-async fn draw(screen: &Screen, counts: impl Fn() -> Counts) -> Infallible {
+/// Draws the live picture for ever.
+async fn draw(screen: &Screen, watch: &Watch) -> Infallible {
     loop {
-        screen.live(&counts());
+        watch.look(|gauge, counts| screen.live(gauge, counts));
         tokio::time::sleep(LIVE_INTERVAL).await;
     }
 }

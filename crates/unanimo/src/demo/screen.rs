@@ -1,10 +1,13 @@
-//! What the demonstration shows: a sentence for each thing that happens, one live line below, and the audit.
+//! What the demonstration shows: a sentence for each thing that happens, the live picture below, and the audit.
 //!
 //! The story goes to standard error, the audit to standard output, since that is the result.
 
 use super::audit::Line;
 use super::book::Counts;
 use super::clock;
+use super::gauge::Gauge;
+use super::paint::{Colour, paint};
+use super::picture::{self, Frame};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
@@ -12,6 +15,9 @@ use std::time::{Duration, Instant};
 
 /// How often counts are told where no line can be drawn over.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(2);
+/// The column at which sentences begin, and how long their lines are at most.
+const SENTENCE_AT: usize = 10;
+const SENTENCE_MOST: usize = 68;
 const RULE: &str = "────────────────────────────────────────────────────────────────────────────────";
 
 /// The terminal, or whatever stands in its place.
@@ -23,14 +29,6 @@ pub struct Screen {
     audit_coloured: bool,
 }
 
-#[derive(Clone, Copy)]
-enum Colour {
-    Bold,
-    Dim,
-    Green,
-    Red,
-}
-
 impl Screen {
     /// Draws where somebody watches, and writes plain lines elsewhere.
     pub fn new() -> Screen {
@@ -40,8 +38,8 @@ impl Screen {
         let story = io::stderr().is_terminal() && !is_dumb;
         let live = story.then(|| {
             let live = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            // The template is a constant of ours; without it the line only looks plainer.
-            if let Ok(style) = ProgressStyle::with_template("      {spinner} {wide_msg}") {
+            // The template is a constant of ours; without it the picture only looks stranger.
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
                 live.set_style(style);
             }
             live
@@ -74,37 +72,43 @@ impl Screen {
     pub fn tell(&self, sentence: &str) {
         let seconds = (clock::now() - self.began).as_secs_f64();
         let time = paint(self.story_coloured, Colour::Dim, &format!("{seconds:6.1} s"));
-        let mut lines = wrapped(sentence, 68).into_iter();
+        let room = match &self.live {
+            Some(_) => frame(false).columns.saturating_sub(SENTENCE_AT + 2).clamp(20, SENTENCE_MOST),
+            None => SENTENCE_MOST,
+        };
+        let mut lines = wrapped(sentence, room).into_iter();
         self.story(&format!("{time}  {}", lines.next().unwrap_or_default()));
         lines.for_each(|line| self.story(&format!("{:8}  {line}", "")));
     }
 
-    /// The counts, drawn over the last ones.
-    pub fn live(&self, counts: &Counts) {
-        let Counts { committed, refused, timed_out, interrupted, .. } = *counts;
-        // What fits on a line first: the rest is cut off in a narrow terminal.
-        let mut words =
-            vec![(counts.under_way(), "under way"), (committed, "committed"), (refused, "refused")];
-        words.extend(
-            [(timed_out, "timed out"), (interrupted, "interrupted")].iter().filter(|(count, _)| *count > 0),
-        );
-        let words: Vec<_> =
-            words.into_iter().map(|(count, word)| format!("{} {word}", number(count))).collect();
-        let line = words.join(", ");
+    /// The picture, drawn over the last one; where none can be drawn, the counts from time to time.
+    pub fn live(&self, gauge: &mut Gauge, counts: &Counts) {
         match &self.live {
             Some(live) => {
-                live.set_message(line);
+                let frame = frame(self.story_coloured);
+                let mut lines = vec![String::new()];
+                lines.extend(picture::lines(gauge, counts, clock::now(), frame));
+                live.set_message(lines.join("\n"));
                 live.tick();
             }
             None if clock::now() >= self.plain_at.get() => {
                 self.plain_at.set(clock::now() + PLAIN_INTERVAL);
-                self.story(&format!("          {line}"));
+                self.story(&format!("          {}", plain(counts)));
             }
             None => {}
         }
     }
 
-    /// No more live line.
+    /// The last picture stays where it is, and the story goes on below it.
+    pub fn keep_picture(&self, gauge: &mut Gauge, counts: &Counts) {
+        if self.live.is_some() {
+            let lines = picture::lines(gauge, counts, clock::now(), frame(self.story_coloured));
+            self.story(&format!("\n{}", lines.join("\n")));
+        }
+        self.still();
+    }
+
+    /// No more live picture.
     pub fn still(&self) {
         if let Some(live) = &self.live {
             live.finish_and_clear();
@@ -173,6 +177,30 @@ impl Drop for Screen {
     }
 }
 
+/// What the terminal of the story has room for.
+fn frame(coloured: bool) -> Frame {
+    let (lines, columns) = console_size();
+    Frame { columns, lines, coloured }
+}
+
+/// Lines and columns of the terminal; the usual ones where it does not say.
+fn console_size() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
+    let said = size.filter(|size| size.ws_row > 0 && size.ws_col > 0);
+    said.map_or((24, 80), |size| (usize::from(size.ws_row), usize::from(size.ws_col)))
+}
+
+/// The counts in one line.
+fn plain(counts: &Counts) -> String {
+    let Counts { committed, refused, timed_out, interrupted, .. } = *counts;
+    let mut words = vec![(counts.under_way(), "under way"), (committed, "committed"), (refused, "refused")];
+    words.extend(
+        [(timed_out, "timed out"), (interrupted, "interrupted")].iter().filter(|(count, _)| *count > 0),
+    );
+    let words: Vec<_> = words.into_iter().map(|(count, word)| format!("{} {word}", number(count))).collect();
+    words.join(", ")
+}
+
 /// A count as people read it.
 pub fn number(count: u64) -> String {
     HumanCount(count).to_string()
@@ -192,16 +220,6 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
-}
-
-fn paint(coloured: bool, colour: Colour, text: &str) -> String {
-    let code = match colour {
-        Colour::Bold => 1,
-        Colour::Dim => 2,
-        Colour::Green => 32,
-        Colour::Red => 31,
-    };
-    if coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 #[cfg(test)]
