@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 MARKS = """CREATE TABLE IF NOT EXISTS marks (
     transaction_id TEXT, branch TEXT, state TEXT DEFAULT 'new', answer TEXT DEFAULT '{}', ended_at INTEGER,
-    PRIMARY KEY (transaction_id, branch));"""
+    held_at INTEGER DEFAULT (unixepoch()), inquire TEXT, PRIMARY KEY (transaction_id, branch));"""
 MARKS_KEPT_S = 7 * 24 * 3600  # Longer than any outage of the gateway.
 LOCK = threading.Lock()
 
@@ -22,11 +22,12 @@ class NoSuchBranch(Exception):
     """A commit for a branch that was never prepared here: a promise was lost, and a person must look."""
 
 
-def carry(db, business, thing, operation, branch, body):
+def carry(db, business, thing, operation, branch, body, inquire=None):
     """Runs one operation of one branch, and gives status, body and outcome of the answer."""
     with LOCK, db:  # Leaving `with db` commits; an exception rolls back.
         db.execute("BEGIN IMMEDIATE")
-        db.execute("INSERT INTO marks (transaction_id, branch) VALUES (?, ?) ON CONFLICT DO NOTHING", branch)
+        new = "INSERT INTO marks (transaction_id, branch, inquire) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        db.execute(new, (*branch, inquire))
         mark = "SELECT state, answer FROM marks WHERE transaction_id = ? AND branch = ?"
         state, answer = db.execute(mark, branch).fetchone()
         match operation, state:
@@ -64,6 +65,17 @@ def hold(db, business, thing, branch, body):
     except Refused as refusal:
         db.execute("ROLLBACK TO effect")
         return "refused", problem(409, refusal)
+
+
+def held(db, seconds, most=100):
+    """Branches that have waited so long for their verdict, and the address where it can be asked for."""
+    with LOCK:
+        rows = db.execute(
+            "SELECT transaction_id, branch, inquire FROM marks"
+            " WHERE state = 'held' AND inquire IS NOT NULL AND held_at <= unixepoch() - ? LIMIT ?",
+            (seconds, most),
+        ).fetchall()
+    return [((transaction, branch), inquire) for transaction, branch, inquire in rows]
 
 
 def clean(db):

@@ -7,6 +7,7 @@ import sqlite3
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import asker
 import barrier
 from barrier import problem
 
@@ -32,7 +33,8 @@ class Handler(BaseHTTPRequestHandler):
         if not all(re.fullmatch("[A-Za-z0-9_-]{1,64}", name) for name in branch):
             return self.tell(400, problem(400, "Unanimo-Transaction and Unanimo-Branch must name a branch"))
         try:
-            self.tell(*barrier.carry(self.server.db, self.server.business, path[1], path[2], branch, body))
+            asked, inquire = (path[1], path[2], branch, body), self.headers.get("Unanimo-Inquire")
+            self.tell(*barrier.carry(self.server.db, self.server.business, *asked, inquire))
         except barrier.NoSuchBranch as error:
             self.tell(404, problem(404, error))
         except sqlite3.Error as error:  # Nobody knows whether it was done: this must not read as a refusal.
@@ -88,6 +90,7 @@ def serve(business, options):
     db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + barrier.MARKS + business.schema)
     business.seed(db)
     barrier.clean(db)
+    asker.start(db, business)
     server = Server((options.address, options.port), Handler)
     server.business, server.db, server.credential = business, db, credential
     print(f"listening on {options.address}:{server.server_port}", flush=True)

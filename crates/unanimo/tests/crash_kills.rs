@@ -29,6 +29,19 @@ fn two_banks_and_a_notifier_agree_whoever_is_killed() {
     storm.over(|| banks::start(Choices::default()));
 }
 
+/// What nobody has written is rolled back by whoever asks.
+#[test]
+fn banks_that_ask_agree_whoever_is_killed() {
+    let storm = Storm {
+        name: "banks_that_ask_agree_whoever_is_killed",
+        clients: CLIENTS,
+        keyed: 30,
+        forgets: false,
+        faults: &[(Gateway, 8), (GatewayTwice, 3), (Participant, 4), (Both, 3), (PauseParticipant, 2)],
+    };
+    storm.over(|| banks::start_asking(Choices::default()));
+}
+
 #[test]
 fn a_shop_that_tries_and_confirms_agrees_whoever_is_killed() {
     let storm = Storm {

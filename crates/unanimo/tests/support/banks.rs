@@ -1,6 +1,7 @@
 //! Two banks and a notifier: the Python example, with a route in two phases.
 
 use super::gateway::Choices;
+use super::ports;
 use super::process::python;
 use super::world::{Business, Facts, Participant, Wish, World, services};
 use rusqlite::{Connection, OpenFlags, Row};
@@ -44,9 +45,19 @@ routes:
 
 /// Two banks and a notifier behind a gateway, all running.
 pub fn start(choices: Choices) -> World {
+    world(choices, "", "")
+}
+
+/// The same, and each of them asks for the verdict of what it holds: beginnings are not written.
+pub fn start_asking(choices: Choices) -> World {
+    let listener = format!("participants: {{ address: \"{}\" }}\n", ports::reserve());
+    world(choices, ", asks: true", &listener)
+}
+
+fn world(choices: Choices, service: &str, more: &str) -> World {
     let folder = tempfile::tempdir().unwrap();
     let participants = Vec::from(NAMES.map(|name| Participant::new(name, folder.path(), command)));
-    let rest = services(&participants) + ROUTES;
+    let rest = more.to_owned() + &services(&participants, service) + ROUTES;
     World::start(Box::new(Banks), folder, participants, choices, &rest)
 }
 

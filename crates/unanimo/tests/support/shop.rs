@@ -66,7 +66,7 @@ pub fn start(mode: &str, choices: Choices) -> World {
         })
     });
     let participants = Vec::from(participants);
-    let rest = services(&participants) + &ROUTES.replace("MODE", mode);
+    let rest = services(&participants, "") + &ROUTES.replace("MODE", mode);
     World::start(Box::new(Shop { mail }), folder, participants, choices, &rest)
 }
 

@@ -168,10 +168,10 @@ pub fn write_secret(file: &Path, text: &str) {
 }
 
 /// The lines of the configuration that name these services.
-pub fn services(participants: &[Participant]) -> String {
+pub fn services(participants: &[Participant], more: &str) -> String {
     let lines = participants.iter().map(|participant| {
         format!(
-            "  {}: {{ endpoints: [\"{}\"], credential: {{ bearer_file: token }}, call_timeout: 500ms }}\n",
+            "  {}: {{ endpoints: [\"{}\"], credential: {{ bearer_file: token }}, call_timeout: 500ms{more} }}\n",
             participant.name, participant.address
         )
     });
