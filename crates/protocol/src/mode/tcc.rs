@@ -7,8 +7,8 @@
 //!                                                 └──nobody to cancel──────────▶ rolled-back
 //! ```
 //!
-//! Every try is confirmed or cancelled: `read-only` is no vote here, and is read as `done`. Cost with N branches:
-//! 2N calls and two forced records to commit.
+//! Every try is confirmed or cancelled: `read-only` is no vote here, and is read as `done`. Cost with N branches in W
+//! waves: 2N calls and W+1 forced records to commit.
 
 use crate::Outcome;
 

@@ -1,4 +1,7 @@
-//! Two-phase commit with presumed abort: `Begun` is always written, a missing verdict means rollback.
+//! Two-phase commit with presumed abort: a missing verdict means rollback.
+//!
+//! `Begun` is written before anything is sent, so that whoever was asked is told; where every participant asks by
+//! itself, it is only written with a commit.
 //!
 //! ```text
 //!  initial ──Begun──▶ preparing ──all done or read-only──▶ committing ──all told──▶ committed
@@ -9,7 +12,8 @@
 //! ```
 //!
 //! A branch that votes read-only is told nothing; one that refused its only attempt neither. Cost with N branches,
-//! R of them read-only: 2N−R calls and two forced records to commit.
+//! R of them read-only, in W waves: 2N−R calls and W+1 forced records to commit; where everybody asks one, or none if
+//! all only read.
 
 use crate::Outcome;
 
