@@ -107,7 +107,8 @@ pub fn serve_with<T: Transactions>(
     }
     handle.journal().close();
     committing.join();
-    ended
+    // The last sync of all may have failed: the end is in good order only if that was not so.
+    ended.and_then(|()| handle.journal().poison().map_or(Ok(()), |poison| Err(Failure::poisoned(&poison))))
 }
 
 fn log_replay(report: &Report) {

@@ -87,7 +87,7 @@ fn mistakes_are_lines_of_the_log_for_whoever_reads_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("gateway.yaml"), "workers: many\nlistners: {}\n").unwrap();
     let run = |arguments: &[&str]| {
-        let mut command = std::process::Command::new(support::gateway::PROGRAM);
+        let mut command = std::process::Command::new(support::gateway::program());
         let output =
             command.args(["run", "gateway.yaml"]).args(arguments).current_dir(&folder).output().unwrap();
         assert_eq!(output.status.code(), Some(1));

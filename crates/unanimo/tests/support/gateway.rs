@@ -6,6 +6,7 @@ use super::ports;
 use super::process::{PATIENCE, Process};
 use rustix::process::Signal;
 use serde_json::Value;
+use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,10 @@ use std::time::Duration;
 /// How the admin listener is waited for.
 const ADMIN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The program under test.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_unanimo");
+/// The program under test: the one that was built with the test, unless the release build is to be tested.
+pub fn program() -> OsString {
+    std::env::var_os("UNANIMO_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_unanimo").into())
+}
 
 /// What a test may choose of the configuration's head.
 #[derive(Clone, Copy)]
@@ -82,7 +85,7 @@ impl Gateway {
 
     /// Starts it, and does not wait.
     pub fn spawn(&mut self) {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         self.spawn_as(command.args(["run", "gateway.yaml"]));
     }
 
@@ -94,7 +97,8 @@ impl Gateway {
         if let Some(file) = file {
             command.arg("-P").arg(fs::canonicalize(&self.folder).unwrap().join(file));
         }
-        command.args(["-e", &format!("inject={system_call}:{what}"), PROGRAM, "run", "gateway.yaml"]);
+        command.args(["-e", &format!("inject={system_call}:{what}")]);
+        command.arg(program()).args(["run", "gateway.yaml"]);
         self.spawn_as(&mut command);
     }
 
@@ -176,6 +180,6 @@ impl Gateway {
     /// The program's other commands, against this gateway.
     pub fn command(&self, arguments: &[&str]) -> std::process::Output {
         let admin = self.admin.to_string();
-        Command::new(PROGRAM).args(arguments).args(["--admin", &admin]).output().unwrap()
+        Command::new(program()).args(arguments).args(["--admin", &admin]).output().unwrap()
     }
 }

@@ -18,6 +18,7 @@ pub mod http;
 pub mod judge;
 pub mod ports;
 pub mod process;
+pub mod runs;
 pub mod scripted;
 pub mod shop;
 pub mod storm;

@@ -1,7 +1,7 @@
 //! The shop: four services as processes of the program itself, with a route in either mode.
 
 use super::banks::rows;
-use super::gateway::{Choices, PROGRAM};
+use super::gateway::{Choices, program};
 use super::world::{Business, Facts, Participant, Wish, World, services};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
@@ -57,7 +57,7 @@ pub fn start(mode: &str, choices: Choices) -> World {
     let smtp = mail.address();
     let participants = NAMES.map(|name| {
         Participant::new(name, folder.path(), move |participant| {
-            let mut command = Command::new(PROGRAM);
+            let mut command = Command::new(program());
             command.args(["shop", name, "--address", &participant.address.to_string()]);
             command.arg("--database").arg(participant.database());
             command.arg("--credential-file").arg(participant.token_file());
