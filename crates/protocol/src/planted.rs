@@ -15,6 +15,10 @@ pub enum Mistake {
     CountsAnew,
     /// Events are decided while records of the last decision are not synced.
     DecidesWhileUnsynced,
+    /// After a replay the calls of a wave are rendered again, without the answers that they name.
+    RendersAgain,
+    /// An unknown transaction is presumed to be rolled back before replay has ended.
+    PresumesEarly,
     /// Forced records settle before their sync.
     SettlesBeforeSync,
     /// A rollback that a client may ask for by its key is not forced.
@@ -31,11 +35,13 @@ pub enum Mistake {
 
 impl Mistake {
     /// Every mistake.
-    pub const ALL: [Mistake; 10] = [
+    pub const ALL: [Mistake; 12] = [
         Mistake::ConflictRefuses,
         Mistake::SparesAfterRetry,
         Mistake::CountsAnew,
         Mistake::DecidesWhileUnsynced,
+        Mistake::RendersAgain,
+        Mistake::PresumesEarly,
         Mistake::SettlesBeforeSync,
         Mistake::KeyedRollbackLazy,
         Mistake::RetriesSync,
@@ -51,6 +57,8 @@ impl Mistake {
             Mistake::SparesAfterRetry => "spares-after-retry",
             Mistake::CountsAnew => "counts-anew",
             Mistake::DecidesWhileUnsynced => "decides-while-unsynced",
+            Mistake::RendersAgain => "renders-again",
+            Mistake::PresumesEarly => "presumes-early",
             Mistake::SettlesBeforeSync => "settles-before-sync",
             Mistake::KeyedRollbackLazy => "keyed-rollback-lazy",
             Mistake::RetriesSync => "retries-sync",

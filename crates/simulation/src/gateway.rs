@@ -90,6 +90,7 @@ impl Gateway {
         };
         let mut owners: Vec<Owner> = (0..count).map(owner).collect();
         oracle.life_begins(life);
+        inquire(&owners, oracle);
         let mut broken = None;
         let replayed = recovery.replay(|replayed| {
             let (id, segment) = (replayed.transaction, replayed.segment.0);
@@ -114,6 +115,7 @@ impl Gateway {
         for owner in &mut owners {
             owner.recovered(Now { time: Time(0), unix_ms }).map_err(NotStarted::Replay)?;
         }
+        inquire(&owners, oracle);
         Ok(Gateway {
             life,
             booted: at,
@@ -162,6 +164,13 @@ impl Gateway {
                 break;
             }
         }
+    }
+}
+
+/// Participants ask, as soon as anybody answers.
+fn inquire(owners: &[Owner], oracle: &mut Oracle) {
+    for id in oracle.asked_about() {
+        oracle.inquired(id, owners[id.shard().worker(owners.len())].inquire(id));
     }
 }
 

@@ -97,7 +97,13 @@ impl Oracle {
                         self.blame(format!("{name}: branch {branch} has not ended against the verdict"));
                     }
                 }
-                Record::Wave(_) | Record::Sent { .. } | Record::Answered { .. } | Record::Told { .. } => {}
+                Record::Wave(_) => {
+                    *self.sights.entry("second wave").or_default() += 1;
+                    if let Some(story) = self.stories.get_mut(&id) {
+                        story.wave = Some(stand);
+                    }
+                }
+                Record::Sent { .. } | Record::Answered { .. } | Record::Told { .. } => {}
                 Record::Forgotten => self.blame(format!("{id} is forgotten, and stands in the journal")),
             }
         }
@@ -194,6 +200,9 @@ impl Oracle {
         let story = &*story;
         if !story.begun.is_some_and(|stand| stand.is_durable(durable)) {
             wrong = wrong.or(Some("a call left before the beginning was durable".to_owned()));
+        }
+        if story.names_the_first(branch) && !story.wave.is_some_and(|stand| stand.is_durable(durable)) {
+            wrong = wrong.or(Some("a call left before its wave was durable".to_owned()));
         }
         let verdict = story.concluded.as_ref().map(|concluded| (concluded.verdict, concluded.stand));
         let unfounded = match (operation.tells(), verdict) {

@@ -16,6 +16,9 @@ use unanimo_protocol::Time;
 /// The deadline is the time for the votes; nobody in the simulation works longer than this behind it.
 const DEADLINES_MS: [u64; 3] = [800, 2000, 5000];
 
+/// What a call says that names the first branch's answer.
+pub(crate) const RECEIPT_OF_THE_FIRST: &str = "${branches.b0.response.receipt}";
+
 /// How many services there are.
 const PARTICIPANTS: u64 = 4;
 
@@ -117,10 +120,13 @@ impl Route {
     fn draw(number: u64, dice: &mut Dice) -> Route {
         let mode = if number.is_multiple_of(2) { Mode::TwoPhase } else { Mode::Tcc };
         let deadline_ms = dice.pick(DEADLINES_MS);
-        let branches: Vec<BranchPlan> = match number {
+        let mut branches: Vec<BranchPlan> = match number {
             0 => (0..PARTICIPANTS).map(|at| draw_branch(at, at, dice)).collect(),
             _ => (0..dice.within(1, 4)).map(|at| draw_branch(at, dice.below(PARTICIPANTS), dice)).collect(),
         };
+        if dice.chance(400) {
+            names_the_first(&mut branches);
+        }
         let respond = dice.chance(700).then(|| respond(&branches));
         let refused = match dice.below(3) {
             0 => None,
@@ -161,6 +167,15 @@ pub(crate) fn draw_branch(at: u64, participant: u64, dice: &mut Dice) -> BranchP
         body: Some(json!({ "amount": "${request.body.amount}", "transaction": "${transaction.id}" })),
         call_timeout_ms: dice.pick([200, 500, 2000]),
         asks: false,
+    }
+}
+
+/// The last branch's call tells the receipt of the first: it waits for that one's answer.
+pub(crate) fn names_the_first(branches: &mut [BranchPlan]) {
+    if let [_, .., last] = branches
+        && let Some(body) = &mut last.body
+    {
+        body["receipt"] = Value::from(RECEIPT_OF_THE_FIRST);
     }
 }
 

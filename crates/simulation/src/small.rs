@@ -2,7 +2,7 @@
 
 use crate::dice::Dice;
 use crate::response::{Style, Temper};
-use crate::scenario::{Errand, Route, Scenario, draw_branch};
+use crate::scenario::{Errand, Route, Scenario, draw_branch, names_the_first};
 use crate::weather::Weather;
 use crate::{Cut, Mistake, Point, Report, Show, Trace, run_small};
 use std::fmt;
@@ -42,6 +42,8 @@ pub struct Small {
     pub end: End,
     /// Whether its client has a key, and comes back.
     pub keyed: bool,
+    /// Whether the second branch's call names the first one's answer.
+    pub waits: bool,
 }
 
 /// How much was tried.
@@ -54,12 +56,19 @@ pub struct Tried {
 }
 
 impl Small {
-    /// Both modes, each with every end, with a key and without.
+    /// Both modes, each with every end: with a key and without, and with calls that wait for answers.
     pub fn all() -> impl Iterator<Item = Small> {
         let modes = [Mode::TwoPhase, Mode::Tcc].into_iter();
         let ends = [End::Commit, End::Refusal, End::TimeOut];
         let worlds = modes.flat_map(move |mode| ends.map(|end| (mode, end)));
-        worlds.flat_map(|(mode, end)| [true, false].map(|keyed| Small { mode, end, keyed }))
+        worlds.flat_map(|(mode, end)| {
+            [(true, false), (false, false), (true, true)].map(|(keyed, waits)| Small {
+                mode,
+                end,
+                keyed,
+                waits,
+            })
+        })
     }
 
     /// Tries every crash, and every two crashes where `pairs` says so. The first broken promise comes back with its story.
@@ -113,13 +122,14 @@ impl Small {
 
 impl fmt::Display for Small {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Small { mode, end, keyed } = self;
+        let Small { mode, end, keyed, waits } = self;
         let end = match end {
             End::Commit => "commit",
             End::Refusal => "refusal",
             End::TimeOut => "time-out",
         };
-        write!(f, "{}, {end}, {}", mode.as_str(), if *keyed { "with a key" } else { "without a key" })
+        let key = if *keyed { "with a key" } else { "without a key" };
+        write!(f, "{}, {end}, {key}{}", mode.as_str(), if *waits { ", in two waves" } else { "" })
     }
 }
 
@@ -141,7 +151,7 @@ impl Scenario {
             End::Refusal => Temper { refuses: 1000, ..calm },
             End::TimeOut => Temper { takes: Some(Duration::from_millis(900)), ..calm },
         };
-        let route = small_route(small.mode, &drawn, &mut dice);
+        let route = small_route(small, &drawn, &mut dice);
         let errand = drawn.errands[0].clone();
         let key = Key { scope: digest(&[b"scope"]), fingerprint: digest(&[&errand.body]) };
         Scenario {
@@ -176,13 +186,17 @@ impl Scenario {
     }
 }
 
-fn small_route(mode: Mode, drawn: &Scenario, dice: &mut Dice) -> Route {
+fn small_route(small: Small, drawn: &Scenario, dice: &mut Dice) -> Route {
     let branch = |at| BranchPlan { after: Vec::new(), call_timeout_ms: 200, ..draw_branch(at, at, dice) };
+    let mut branches = [0, 1].map(branch);
+    if small.waits {
+        names_the_first(&mut branches);
+    }
     Route::new(Plan {
-        mode: mode.as_str().into(),
+        mode: small.mode.as_str().into(),
         deadline_ms: DEADLINE_MS,
         answer_timeout_ms: 2 * DEADLINE_MS,
-        branches: [0, 1].map(branch).into(),
+        branches: branches.into(),
         respond: None,
         refused: None,
         ..Plan::clone(&drawn.routes[0].plan)

@@ -18,6 +18,7 @@ const SIGHTS: &[&str] = &[
     "overloaded",
     "not-ready",
     "unrenderable",
+    "second wave",
     "severed",
     "the same answer after a crash",
     // What happens to the process and its disk.

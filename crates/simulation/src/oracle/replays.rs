@@ -1,7 +1,7 @@
 //! What must come back after a crash.
 
 use super::{Oracle, Stand};
-use unanimo_contract::{Id, Verdict, View};
+use unanimo_contract::{Id, Inquiry, Verdict, View};
 use unanimo_protocol::{Record, Settled};
 
 impl Oracle {
@@ -11,6 +11,7 @@ impl Oracle {
         for story in self.stories.values_mut() {
             story.begun = None;
             story.concluded = None;
+            story.wave = None;
             story.ended = false;
             story.heuristic = None;
         }
@@ -26,11 +27,8 @@ impl Oracle {
             Record::Concluded(concluded) => story.conclude(concluded, Stand::Replayed),
             Record::Ended => story.ended = true,
             Record::Heuristic { branch } => story.heuristic = Some(*branch),
-            Record::Wave(_)
-            | Record::Sent { .. }
-            | Record::Answered { .. }
-            | Record::Told { .. }
-            | Record::Forgotten => {}
+            Record::Wave(_) => story.wave = Some(Stand::Replayed),
+            Record::Sent { .. } | Record::Answered { .. } | Record::Told { .. } | Record::Forgotten => {}
         }
     }
 
@@ -71,6 +69,22 @@ impl Oracle {
         self.keys.retain(|_, id| stories.get(id).is_some_and(|story| story.begun.is_some()));
         if let Some(wrong) = wrong {
             self.blame(wrong);
+        }
+    }
+
+    /// The transactions of which participants may ask: calls have left for them.
+    pub(crate) fn asked_about(&self) -> Vec<Id> {
+        // Where ends are forgotten nobody may ask so late.
+        let stories = self.stories.iter().filter(|(_, story)| story.left && !self.forgets);
+        stories.map(|(id, _)| *id).collect()
+    }
+
+    /// What a participant hears that asks for a verdict.
+    pub(crate) fn inquired(&mut self, id: Id, inquiry: Inquiry) {
+        match inquiry {
+            Inquiry::Known(verdict) => self.see(id, verdict, "an inquiry"),
+            Inquiry::Pending => {}
+            Inquiry::NotMine => self.blame(format!("{id} is said to be another node's")),
         }
     }
 

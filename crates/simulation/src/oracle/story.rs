@@ -1,6 +1,7 @@
 //! What the oracle knows of one transaction.
 
 use crate::participant::{Deeds, Mark, Participant, receipt_text};
+use crate::scenario::RECEIPT_OF_THE_FIRST;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub(crate) struct Story {
     /// `None` when the gateway does not know it any more.
     pub(crate) begun: Option<Stand>,
     pub(crate) concluded: Option<Written>,
+    /// The calls that name answers, once they are written.
+    pub(crate) wave: Option<Stand>,
     pub(crate) ended: bool,
     /// Whether it had ended in any process.
     pub(crate) ever_ended: bool,
@@ -92,6 +95,7 @@ impl Story {
             plan,
             begun: Some(stand),
             concluded: None,
+            wave: None,
             ended: false,
             ever_ended: false,
             end: None,
@@ -174,8 +178,15 @@ impl Story {
         participants: &[Participant],
     ) -> Option<String> {
         let after = self.plan.branch(branch)?.after.iter().map(|before| BranchIndex(*before));
-        let mut waits = after.filter(|before| !self.has_voted(id, *before, participants));
+        let named = self.names_the_first(branch).then_some(BranchIndex(0));
+        let mut waits = after.chain(named).filter(|before| !self.has_voted(id, *before, participants));
         waits.next().map(|before| format!("it left before branch {before} had voted"))
+    }
+
+    /// Whether a branch's call names the first branch's answer.
+    pub(crate) fn names_the_first(&self, branch: BranchIndex) -> bool {
+        let body = self.plan.branch(branch).and_then(|branch| branch.body.as_ref());
+        body.is_some_and(|body| body["receipt"] == RECEIPT_OF_THE_FIRST)
     }
 
     /// Whether a call's bytes are not those of the branch's other calls.
