@@ -26,7 +26,7 @@ pub struct RenderedCall {
     /// Paths of operations that do not follow that rule.
     pub paths: Vec<(String, String)>,
     /// Header names (lower case) and values.
-    pub headers: Vec<(String, String)>,
+    pub headers: Arc<[(String, String)]>,
     /// The body; empty where the branch has none.
     pub body: Bytes,
 }
@@ -98,7 +98,7 @@ impl RenderedCall {
             fields::put_bytes(out, OWN_PATH_OPERATION, operation.as_bytes());
             fields::put_bytes(out, OWN_PATH, path.as_bytes());
         }
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter() {
             fields::put_bytes(out, HEADER_NAME, name.as_bytes());
             fields::put_bytes(out, HEADER_VALUE, value.as_bytes());
         }
@@ -106,19 +106,20 @@ impl RenderedCall {
     }
 
     fn decode(stored: Bytes) -> Result<RenderedCall, Malformed> {
-        let mut call = RenderedCall::default();
+        let (mut call, mut headers) = (RenderedCall::default(), Vec::new());
         for field in fields::read(stored) {
             let field = field?;
             match field.number {
                 PATH => field.text()?.clone_into(&mut call.path),
                 OWN_PATH_OPERATION => call.paths.push((field.text()?.to_owned(), String::new())),
                 OWN_PATH => set_last(&mut call.paths, &field)?,
-                HEADER_NAME => call.headers.push((field.text()?.to_owned(), String::new())),
-                HEADER_VALUE => set_last(&mut call.headers, &field)?,
+                HEADER_NAME => headers.push((field.text()?.to_owned(), String::new())),
+                HEADER_VALUE => set_last(&mut headers, &field)?,
                 BODY => call.body = field.value,
                 unknown => return Err(Malformed::UnknownField(unknown)),
             }
         }
+        call.headers = if headers.is_empty() { Arc::default() } else { headers.into() };
         Ok(call)
     }
 }
@@ -190,7 +191,7 @@ mod tests {
         let debit = RenderedCall {
             path: "/debits".into(),
             paths: vec![("commit".into(), "/done".into())],
-            headers: vec![("x-tenant".into(), "a".into()), ("x-empty".into(), String::new())],
+            headers: [("x-tenant".into(), "a".into()), ("x-empty".into(), String::new())].into(),
             body: Bytes::from_static(b"{\"amount\":10.10}"),
         };
         let trace = TraceContext { trace: Trace::new(7), state: Some("a=1".into()) };

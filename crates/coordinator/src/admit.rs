@@ -2,11 +2,12 @@
 
 use crate::action::{Entropy, Now, WaiterId};
 use crate::keys::{Found, shard_of};
-use crate::open::{Open, Waiter};
+use crate::open::{Asked, Open, Waiter};
 use crate::owner::Owner;
 use crate::plans::Ready;
 use crate::render;
 use crate::turned::Turned;
+use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::transactions::status_address;
@@ -43,6 +44,11 @@ impl Owner {
             return Err(Turned::away(Problem::Overloaded, &why));
         }
         let id = self.mint(submission.key.as_ref(), entropy);
+        let mut submission = submission;
+        if ready.keeps_request {
+            // A copy of its own: the slice would keep a whole buffer of the connection for as long as this lasts.
+            submission.request.body = Bytes::copy_from_slice(&submission.request.body);
+        }
         let rendered = render::first_wave(&ready, id, &submission.request)?;
         let answer_by = now.time + Duration::from_millis(ready.plan.answer_timeout_ms);
         let mut open = opened(now, id, ready, submission, rendered);
@@ -51,7 +57,7 @@ impl Owner {
         if let Some(key) = &open.key {
             self.keys.insert(key, id);
         }
-        self.open.insert(id, open);
+        self.open.insert(id, Box::new(open));
         self.load.admitted();
         Ok(id)
     }
@@ -99,8 +105,7 @@ fn opened(now: Now, id: Id, ready: Arc<Ready>, submission: Submission, rendered:
     open.trace = trace;
     let first = open.ready.outline.rendered(1);
     open.set_calls(first, rendered.calls);
-    open.request = request;
-    open.document = rendered.document;
+    open.asked = open.ready.keeps_request.then(|| Box::new(Asked { request, document: rendered.document }));
     open.credentials = credentials;
     open.respond_async = respond_async;
     open

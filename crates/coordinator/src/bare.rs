@@ -19,7 +19,6 @@ pub struct Bare(Ready);
 pub struct BareCalls {
     id: Id,
     calls: Calls,
-    headers: Vec<Arc<[(String, String)]>>,
     trace: TraceContext,
 }
 
@@ -35,12 +34,7 @@ impl Bare {
         let rendered =
             render::first_wave(&self.0, id, &submission.request).map_err(|turned| *turned.reply)?;
         let own_trace = || TraceContext { trace: Trace::of_transaction(id), state: None };
-        Ok(BareCalls {
-            id,
-            headers: rendered.calls.branches.iter().map(|call| Arc::from(call.headers.as_slice())).collect(),
-            calls: rendered.calls,
-            trace: submission.trace.unwrap_or_else(own_trace),
-        })
+        Ok(BareCalls { id, calls: rendered.calls, trace: submission.trace.unwrap_or_else(own_trace) })
     }
 
     /// The first operation of every branch.
@@ -74,11 +68,11 @@ impl Bare {
                 remaining,
                 timeout: ready.timeout,
                 path: rendered.path_of(operation),
-                headers: calls.headers[branch.at()].clone(),
+                headers: rendered.headers.clone(),
                 body: rendered.body.clone(),
                 trace: calls.trace.clone(),
                 span: span::of_call(calls.id, calls.id.epoch(), call),
-                credentials: [].into(),
+                credentials: Arc::default(),
                 asks: false,
             }
         })

@@ -5,6 +5,7 @@ use crate::finished::Finished;
 use crate::open::Open;
 use crate::owner::Owner;
 use crate::span;
+use std::sync::Arc;
 use unanimo_contract::trace::{Span, Trace};
 use unanimo_contract::{BranchIndex, Id, ParticipantCall, TraceContext};
 use unanimo_protocol::{Call, Durability, Event, Record, Settled};
@@ -32,7 +33,7 @@ impl Owner {
     /// One decision. Volatile records apply at once; any other makes the whole decision wait for the journal.
     fn decide(&mut self, now: Now, id: Id, event: &Event) {
         let Some(open) = self.open.get_mut(&id) else { return };
-        let records = open.core.decide(event, &*open);
+        let records = open.core.decide(event, &**open);
         let unrendered = open.unrendered.take();
         if records.iter().any(|record| record.durability() != Durability::Volatile) {
             open.under_way = true;
@@ -175,9 +176,9 @@ fn participant_call(open: &Open, now: Now, call: Call, span: Span) -> Participan
         remaining: open.core.wake().filter(|_| first).map(|deadline| deadline.since(now.time)),
         timeout: ready.timeout,
         path: rendered.path_of(call.operation),
-        headers: open.call_headers[at].clone(),
+        headers: rendered.headers.clone(),
         body: rendered.body.clone(),
-        credentials: if first { open.credentials.clone() } else { [].into() },
+        credentials: if first { open.credentials.clone() } else { Arc::default() },
         trace: open.trace.clone().unwrap_or_else(own_trace),
         span,
         asks: ready.asks && first,

@@ -6,10 +6,12 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::{
-    Answer, Calls, ClientAnswer, Id, Key, Problem, RenderedCall, Request, Token, TraceContext, Verdict,
+    Answer, Calls, ClientAnswer, Id, Key, Operation, Outcome, Problem, RenderedCall, Request, Token,
+    TraceContext, Verdict,
 };
 use unanimo_expression::Document;
 use unanimo_protocol::planted::{Mistake, planted};
@@ -29,11 +31,9 @@ pub(crate) struct Open {
     pub(crate) calls: Vec<RenderedCall>,
     /// The client's trace, where it named one.
     pub(crate) trace: Option<TraceContext>,
-    /// The headers of each call, shared with every attempt of it.
-    pub(crate) call_headers: Vec<Arc<[(String, String)]>>,
-    /// What `respond` may name of the request. Volatile: after a crash the answer stands in the verdict's record.
-    pub(crate) request: Request,
-    pub(crate) document: Option<Document>,
+    /// What later calls or the client's answer name of the request; nothing where they name nothing of it. Volatile:
+    /// after a crash the answer stands in the verdict's record.
+    pub(crate) asked: Option<Box<Asked>>,
     pub(crate) credentials: Arc<[(HeaderName, HeaderValue)]>,
     pub(crate) branches: Vec<BranchSide>,
     /// Invariant: while records are under way no event is decided; those that come wait here, at most
@@ -68,10 +68,37 @@ pub(crate) struct BranchSide {
     pub(crate) has_token: bool,
     /// Whether the branch stands in its budget's queue.
     pub(crate) holds: bool,
-    /// The last answer to the first operation, for `respond` and `refused`.
-    pub(crate) vote: Option<Answer>,
-    /// The last answer to anything, in words.
-    pub(crate) last_answer: Option<String>,
+    /// The last answer to the first operation, where somebody may be told of it.
+    pub(crate) vote: Option<Box<Answer>>,
+    /// The last answer to anything.
+    pub(crate) last_answer: Option<LastAnswer>,
+}
+
+/// What is shown of the last answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastAnswer {
+    pub(crate) operation: Operation,
+    pub(crate) outcome: Outcome,
+    /// The HTTP status, where there was an answer at all.
+    pub(crate) status: Option<u16>,
+}
+
+impl fmt::Display for LastAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "{}: {} ({status})", self.operation, self.outcome),
+            None => write!(f, "{}: no answer", self.operation),
+        }
+    }
+}
+
+/// The request as expressions see it.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Without its body.
+    pub(crate) request: Request,
+    /// The body, where it is JSON and somebody names it.
+    pub(crate) document: Option<Document>,
 }
 
 /// The request that waits.
@@ -96,10 +123,8 @@ impl Open {
             segment: 0,
             calls: vec![RenderedCall::default(); branches],
             trace: None,
-            call_headers: vec![Arc::default(); branches],
-            request: Request::default(),
-            document: None,
-            credentials: Arc::new([]),
+            asked: None,
+            credentials: Arc::default(),
             under_way: false,
             queue: VecDeque::new(),
             waiter: None,
@@ -116,7 +141,6 @@ impl Open {
     /// The calls of these branches, at first and at every later attempt.
     pub(crate) fn set_calls(&mut self, branches: BranchSet, calls: Calls) {
         for (branch, call) in branches.iter().zip(calls.branches) {
-            self.call_headers[branch.at()] = Arc::from(call.headers.as_slice());
             self.calls[branch.at()] = call;
         }
     }
@@ -215,9 +239,8 @@ impl Open {
         self.answer = Some(answer);
         self.verdict_at = Some(now.time);
         // What only first operations and the answer needed is not kept while services are told.
-        self.request = Request::default();
-        self.document = None;
-        self.credentials = Arc::new([]);
+        self.asked = None;
+        self.credentials = Arc::default();
         // Second-phase calls are counted anew: what the first phase met says nothing about them.
         for side in &mut self.branches {
             side.vote = None;

@@ -8,7 +8,7 @@ use crate::budget::Budgets;
 use crate::finished::Memory;
 use crate::keys::Keys;
 use crate::load::Load;
-use crate::open::Open;
+use crate::open::{LastAnswer, Open};
 use crate::plans::Plans;
 use crate::tally::{Tally, count, end_word};
 use crate::timers::Timers;
@@ -27,7 +27,8 @@ pub struct Owner {
     pub(crate) config: Config,
     pub(crate) rng: fastrand::Rng,
     pub(crate) plans: Plans,
-    pub(crate) open: BTreeMap<Id, Open>,
+    /// Boxed, since the map moves its entries about.
+    pub(crate) open: BTreeMap<Id, Box<Open>>,
     pub(crate) memory: Memory,
     pub(crate) keys: Keys,
     pub(crate) timers: Timers,
@@ -112,12 +113,13 @@ impl Owner {
         if side.sent > 1 && matches!(reading.outcome, Outcome::Done | Outcome::ReadOnly) {
             self.budgets.give_back(&service, now.time, &retry);
         }
-        side.last_answer = Some(in_words(operation.as_str(), &answer));
+        side.last_answer = Some(LastAnswer { operation, outcome: reading.outcome, status: answer.status });
         side.conflicts += u32::from(reading.conflict);
         // Who says when is believed, but no service talks us into asking without a pause.
         side.retry_at = now.time + reading.retry_after.unwrap_or_default().max(pause);
-        if operation.tells().is_none() {
-            side.vote = Some(answer);
+        let is_told = open.ready.branches[branch.at()].is_named || reading.outcome == Outcome::Refused;
+        if operation.tells().is_none() && is_told {
+            side.vote = Some(Box::new(answer));
         }
         open.enqueue(Event::Answered { branch, operation, attempt, outcome: reading.outcome });
         if reading.stuck {
@@ -306,12 +308,5 @@ impl Owner {
         if let Some(open) = self.open.get_mut(&id) {
             change(open);
         }
-    }
-}
-
-fn in_words(operation: &str, answer: &Answer) -> String {
-    match answer.status {
-        Some(status) => format!("{operation}: {} ({status})", answer.reading.outcome),
-        None => format!("{operation}: no answer"),
     }
 }

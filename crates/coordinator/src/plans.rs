@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::plan::PlanError;
 use unanimo_contract::{BranchPlan, Digest, Plan, RefusedPlan, ResponsePlan};
-use unanimo_expression::{JsonTemplate, Reference, Template};
+use unanimo_expression::{Dependency, JsonTemplate, Reference, Template};
 use unanimo_protocol::{BranchIndex, BranchSet, Outline};
 
 /// A plan with its expressions parsed.
@@ -23,6 +23,8 @@ pub(crate) struct Ready {
     pub(crate) refused: Option<ReadyRefused>,
     /// Whether any call or answer names a part of the request's body.
     pub(crate) names_body: bool,
+    /// Whether a later call or the client's answer names a part of the request, which is kept until then.
+    pub(crate) keeps_request: bool,
 }
 
 /// A branch with its expressions parsed.
@@ -36,6 +38,8 @@ pub(crate) struct ReadyBranch {
     pub(crate) body: Option<JsonTemplate>,
     pub(crate) timeout: Duration,
     pub(crate) asks: bool,
+    /// Whether anything names its answer.
+    pub(crate) is_named: bool,
 }
 
 /// An answer to the client with its expressions parsed.
@@ -133,16 +137,33 @@ impl Ready {
             Some(RefusedPlan::PassOn) => Some(ReadyRefused::PassOn),
             Some(RefusedPlan::Respond(r)) => Some(ReadyRefused::Respond(ReadyResponse::new(r, "refused")?)),
         };
+        let (names_body, keeps_request) = (false, false);
         let mut ready =
-            Ready { plan, digest, stored, outline, branches, respond, refused, names_body: false };
+            Ready { plan, digest, stored, outline, branches, respond, refused, names_body, keeps_request };
         let names_body = ready.references().any(|r| matches!(r, Reference::RequestBody(_)));
-        ready.names_body = names_body;
+        let keeps_request = ready.later_references().any(is_of_the_request);
+        (ready.names_body, ready.keeps_request) = (names_body, keeps_request);
+        let named: Vec<bool> = ready.branches.iter().map(|branch| ready.names(&branch.name)).collect();
+        ready.branches.iter_mut().zip(named).for_each(|(branch, named)| branch.is_named = named);
         Ok(ready)
+    }
+
+    /// Whether anything names this branch's answer.
+    fn names(&self, name: &str) -> bool {
+        self.references().any(|r| matches!(r, Reference::BranchResponse { branch, .. } if **branch == *name))
     }
 
     /// Every reference in the plan.
     fn references(&self) -> impl Iterator<Item = &Reference> {
-        let calls = self.branches.iter().flat_map(ReadyBranch::references);
+        let first = self.outline.rendered(1);
+        let first = first.iter().flat_map(|branch| self.branches[branch.at()].references());
+        first.chain(self.later_references())
+    }
+
+    /// Every reference that is looked up after the first wave: in later ones, and in the client's answer.
+    fn later_references(&self) -> impl Iterator<Item = &Reference> {
+        let later = self.outline.waves().iter().skip(1).flat_map(|wave| wave.iter());
+        let calls = later.flat_map(|branch| self.branches[branch.at()].references());
         let respond = self.respond.iter().flat_map(ReadyResponse::references);
         let refused = self.refused.iter().flat_map(|refused| match refused {
             ReadyRefused::PassOn => None,
@@ -166,6 +187,7 @@ impl ReadyBranch {
             body: branch.body.as_ref().map(|body| body_template(body, &place("body"))).transpose()?,
             timeout: Duration::from_millis(branch.call_timeout_ms),
             asks: branch.asks,
+            is_named: false,
         })
     }
 
@@ -186,12 +208,15 @@ impl ReadyBranch {
     }
 
     pub(crate) fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.dependencies().map(|dependency| dependency.reference)
+    }
+
+    /// What its call names, and whether it can do without.
+    pub(crate) fn dependencies(&self) -> impl Iterator<Item = Dependency<'_>> {
         let paths = std::iter::once(&self.path).chain(self.paths.iter().map(|(_, path)| path));
         let headers = self.headers.iter().map(|(_, value)| value);
-        paths
-            .chain(headers)
-            .flat_map(Template::references)
-            .chain(self.body.iter().flat_map(JsonTemplate::references))
+        let body = self.body.iter().flat_map(JsonTemplate::dependencies);
+        paths.chain(headers).flat_map(Template::dependencies).chain(body)
     }
 }
 
@@ -212,6 +237,10 @@ impl ReadyResponse {
         let headers = self.headers.iter().flat_map(|(_, value)| value.references());
         headers.chain(self.body.iter().flat_map(JsonTemplate::references))
     }
+}
+
+fn is_of_the_request(reference: &Reference) -> bool {
+    !matches!(reference, Reference::BranchResponse { .. } | Reference::TransactionId)
 }
 
 fn path_template(text: &str, place: &str) -> Result<Template, InvalidPlan> {

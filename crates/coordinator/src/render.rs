@@ -5,9 +5,10 @@ use crate::plans::{Ready, ReadyBranch, ReadyRefused, ReadyResponse};
 use crate::scope::{AnswerScope, RequestScope};
 use crate::turned::Turned;
 use bytes::Bytes;
+use std::sync::Arc;
 use unanimo_contract::plan::{CALL_LIMIT, CALLS_LIMIT, RESPONSE_LIMIT};
 use unanimo_contract::{Calls, ClientAnswer, Id, Problem, RenderedCall, Request, Verdict};
-use unanimo_expression::{Document, Reference, Scope, Unrenderable};
+use unanimo_expression::{Dependency, Document, Reference, Scope, Template, Unrenderable};
 use unanimo_protocol::{Begun, BranchIndex, BranchSet, Cause, Durability, Progress, Render};
 
 /// The calls of the first wave, and the request's body where it was read as JSON.
@@ -28,7 +29,7 @@ pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Ren
         })?),
         false => None,
     };
-    let scope = RequestScope { id, request, document: document.as_ref() };
+    let scope = RequestScope { id, request: Some(request), document: document.as_ref() };
     let first = ready.outline.waves().first().copied().unwrap_or_default();
     let mut calls = Vec::with_capacity(first.len());
     for branch in first.iter().map(|branch| &ready.branches[branch.at()]) {
@@ -50,8 +51,9 @@ pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Ren
 
 /// Whether the request has what a later call names: that is better said before anything has begun.
 fn check_request(branch: &ReadyBranch, scope: &RequestScope) -> Result<(), Turned> {
-    let of_request = |reference: &&Reference| !matches!(reference, Reference::BranchResponse { .. });
-    for reference in branch.references().filter(of_request) {
+    let of_answers = |it: &Dependency| matches!(it.reference, Reference::BranchResponse { .. });
+    let needed = branch.dependencies().filter(|it| !it.is_optional && !of_answers(it));
+    for Dependency { reference, .. } in needed {
         scope.value(reference).map_err(|reason| {
             let detail = format!("branch {}: `{reference}` {reason}", branch.name);
             Turned::at_branch(Problem::Unrenderable, &branch.name, &detail)
@@ -78,11 +80,15 @@ fn render_call(branch: &ReadyBranch, scope: &dyn Scope) -> Result<RenderedCall, 
         template.render(scope, &mut body)?;
     }
     let paths = branch.paths.iter().map(|(word, path)| Ok((word.clone(), path.render_path(scope)?)));
-    let headers = branch.headers.iter().map(|(name, value)| Ok((name.clone(), value.render_header(scope)?)));
+    let header = |(name, value): &(String, Template)| Ok((name.clone(), value.render_header(scope)?));
+    let headers = match branch.headers.as_slice() {
+        [] => Arc::default(),
+        headers => headers.iter().map(header).collect::<Result<_, _>>()?,
+    };
     Ok(RenderedCall {
         path: branch.path.render_path(scope)?,
         paths: paths.collect::<Result<_, _>>()?,
-        headers: headers.collect::<Result<_, _>>()?,
+        headers,
         body: Bytes::from(body),
     })
 }
@@ -225,14 +231,13 @@ impl Open {
     /// changes the verdict.
     fn respond(&self, response: &ReadyResponse) -> ClientAnswer {
         let scope = AnswerScope::new(self, response.references());
-        let header =
-            |(name, value): &(String, unanimo_expression::Template)| match value.render_header(&scope) {
-                Ok(value) => Some((name.clone(), value)),
-                Err(missing) => {
-                    self.unrendered.borrow_mut().push(missing.to_string());
-                    None
-                }
-            };
+        let header = |(name, value): &(String, Template)| match value.render_header(&scope) {
+            Ok(value) => Some((name.clone(), value)),
+            Err(missing) => {
+                self.unrendered.borrow_mut().push(missing.to_string());
+                None
+            }
+        };
         let mut headers: Vec<_> = response.headers.iter().filter_map(header).collect();
         let mut body = Vec::new();
         if let Some(template) = &response.body {

@@ -53,7 +53,7 @@ impl Owner {
     pub fn replay(&mut self, id: Id, record: Settled, segment: u64) -> Result<(), ReplayError> {
         if let Record::Begun(begun) = record.record() {
             let open = self.reopened(id, begun, segment)?;
-            self.open.insert(id, open);
+            self.open.insert(id, Box::new(open));
         }
         if !self.open.contains_key(&id) {
             return Err(ReplayError::Headless(id));

@@ -41,7 +41,7 @@ impl Owner {
         let Some(reply) = due(open, now, leaving) else { return };
         if let Some(waiter) = open.waiter.take() {
             // A client's identity travels while its request lives.
-            open.credentials = Arc::new([]);
+            open.credentials = Arc::default();
             self.actions.push_back(Action::Reply { waiter: waiter.id, reply: Box::new(reply) });
         }
     }

@@ -9,7 +9,8 @@ use unanimo_expression::{Document, Reason, Reference, Scope, Value};
 /// What the calls of the first wave may name: the request and the transaction's id.
 pub(crate) struct RequestScope<'a> {
     pub(crate) id: Id,
-    pub(crate) request: &'a Request,
+    /// Nothing where nobody names a part of it.
+    pub(crate) request: Option<&'a Request>,
     /// The body, where it is JSON and somebody names it.
     pub(crate) document: Option<&'a Document>,
 }
@@ -31,14 +32,20 @@ impl Scope for RequestScope<'_> {
                 let document = self.document.ok_or(Reason::NotJson)?;
                 document.get(path).map(|token| Value::Json(Cow::Borrowed(token)))
             }
-            Reference::RequestHeader(name) => named(&self.request.headers, name),
-            Reference::RequestQuery(name) => named(&self.request.query, name),
-            Reference::RequestParameter(name) => named(&self.request.parameters, name),
-            Reference::RequestMethod => Ok(text(&self.request.method)),
-            Reference::RequestPath => Ok(text(&self.request.path)),
+            Reference::RequestHeader(name) => named(&self.asked()?.headers, name),
+            Reference::RequestQuery(name) => named(&self.asked()?.query, name),
+            Reference::RequestParameter(name) => named(&self.asked()?.parameters, name),
+            Reference::RequestMethod => Ok(text(&self.asked()?.method)),
+            Reference::RequestPath => Ok(text(&self.asked()?.path)),
             Reference::TransactionId => Ok(Value::Text(Cow::Owned(self.id.to_string()))),
             Reference::BranchResponse { .. } => Err(Reason::Missing),
         }
+    }
+}
+
+impl RequestScope<'_> {
+    fn asked(&self) -> Result<&Request, Reason> {
+        self.request.ok_or(Reason::Missing)
     }
 }
 
@@ -51,11 +58,9 @@ impl<'a> AnswerScope<'a> {
                 answers.entry(branch.as_str()).or_insert_with(|| document_of(open, branch));
             }
         }
-        let document = open.document.as_ref();
-        AnswerScope {
-            request: RequestScope { id: open.core.id(), request: &open.request, document },
-            answers,
-        }
+        let request = open.asked.as_ref().map(|asked| &asked.request);
+        let document = open.asked.as_ref().and_then(|asked| asked.document.as_ref());
+        AnswerScope { request: RequestScope { id: open.core.id(), request, document }, answers }
     }
 }
 

@@ -37,7 +37,7 @@ impl Owner {
 
     /// A transaction as an operator sees it.
     pub fn view(&self, id: Id) -> Option<View> {
-        let open = self.open.get(&id).map(view_of_open);
+        let open = self.open.get(&id).map(|open| view_of_open(open));
         open.or_else(|| self.memory.get(id).map(|finished| view_of_finished(id, finished)))
     }
 
@@ -86,7 +86,7 @@ fn view_of_open(open: &Open) -> View {
             service: ready.service.to_string(),
             progress: open.core.progress(branch).map_or("", progress_word),
             attempts: Some(side.sent),
-            last_answer: side.last_answer.clone(),
+            last_answer: side.last_answer.map(|answer| answer.to_string()),
         }
     });
     View {
