@@ -1,5 +1,6 @@
 //! What an owner is told when it is made.
 
+use crate::plans::Plans;
 use std::time::Duration;
 use unanimo_contract::{Epoch, Node, Shard};
 
@@ -16,6 +17,8 @@ pub struct Config {
     pub open_limit: usize,
     /// How calls are repeated.
     pub retry: Retry,
+    /// The plans of the routes. One that comes with a submission and is not among them is parsed then.
+    pub plans: Plans,
     /// The seed of the jitter. Guessing it harms nobody.
     pub seed: u64,
 }

@@ -37,6 +37,6 @@ pub use action::{Action, Append, CallId, Entropy, Notice, Now, WaiterId};
 pub use config::{Config, Retry};
 pub use keys::shard_of;
 pub use owner::{Owner, Unwritten};
-pub use plans::{InvalidPlan, check};
+pub use plans::{InvalidPlan, Plans, check};
 pub use replay::ReplayError;
 pub use tally::Tally;

@@ -63,11 +63,11 @@ pub enum Unwritten {
 
 impl Owner {
     /// An owner that knows nothing yet: replay comes first, then [`Owner::recovered`].
-    pub fn new(config: Config) -> Owner {
+    pub fn new(mut config: Config) -> Owner {
         Owner {
             rng: fastrand::Rng::with_seed(config.seed),
+            plans: std::mem::take(&mut config.plans),
             config,
-            plans: Plans::default(),
             open: BTreeMap::new(),
             memory: Memory::default(),
             keys: Keys::default(),

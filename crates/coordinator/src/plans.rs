@@ -89,12 +89,21 @@ pub fn check(plan: &Plan) -> Result<(), InvalidPlan> {
 }
 
 /// The plans that open transactions and routes need. Bounded by the plans of the configuration and the journal.
-#[derive(Debug, Default)]
-pub(crate) struct Plans {
+#[derive(Clone, Debug, Default)]
+pub struct Plans {
     ready: BTreeMap<Digest, Arc<Ready>>,
 }
 
 impl Plans {
+    /// These plans, with their expressions parsed: once, for every owner that gets a copy.
+    pub fn of<'a>(plans: impl IntoIterator<Item = &'a Arc<Plan>>) -> Result<Plans, InvalidPlan> {
+        let mut made = Plans::default();
+        for plan in plans {
+            made.get_or_make(Plan::digest_of(&plan.encode()), plan)?;
+        }
+        Ok(made)
+    }
+
     /// The plan of a submission, made ready on its first use.
     pub(crate) fn get_or_make(
         &mut self,

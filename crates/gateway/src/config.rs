@@ -75,6 +75,16 @@ pub enum PathMatch {
     Prefix(String),
 }
 
+impl Config {
+    /// The plans of all transactional routes.
+    pub fn plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        self.routes.iter().filter_map(|route| match &route.action {
+            Action::Proxy(_) => None,
+            Action::Transaction(transaction) => Some(&transaction.plan),
+        })
+    }
+}
+
 /// What is done with a request.
 #[derive(Clone, Debug)]
 pub enum Action {

@@ -6,9 +6,10 @@ use crate::mailbox::{Mail, Slot, mailbox};
 use crate::signal::News;
 use crate::worker::{Links, Worker};
 use std::fmt;
+use std::sync::Arc;
 use tokio::sync::mpsc;
-use unanimo_contract::Shard;
-use unanimo_coordinator::{Owner, ReplayError, Retry};
+use unanimo_contract::{Plan, Shard};
+use unanimo_coordinator::{InvalidPlan, Owner, Plans, ReplayError, Retry};
 use unanimo_journal::{Committing, Disk, Entry, Recovery, Replayed};
 use unanimo_participants::Participant;
 
@@ -21,6 +22,8 @@ pub struct Config {
     pub open_limit: usize,
     /// How calls are repeated.
     pub retry: Retry,
+    /// The plans of the routes, so that no request waits for their expressions to be parsed.
+    pub plans: Vec<Arc<Plan>>,
     /// Where and how the journal is kept.
     pub journal: unanimo_journal::Config,
 }
@@ -32,6 +35,8 @@ pub enum Error {
     Journal(unanimo_journal::Error),
     /// What it holds cannot be driven on.
     Replay(ReplayError),
+    /// A route's plan cannot be run.
+    Plan(InvalidPlan),
     /// A number of workers that shards cannot be shared among.
     Workers(usize),
     /// The operating system gives no random numbers.
@@ -48,6 +53,7 @@ impl fmt::Display for Error {
                     "{error}; nothing was changed: start the version that wrote it, or restore a backup"
                 )
             }
+            Error::Plan(error) => write!(f, "a route's plan cannot be run: {error}"),
             Error::Workers(n) => write!(f, "`workers` must be 1 to {}, and is {n}", Shard::COUNT),
             Error::Entropy(error) => {
                 write!(f, "the operating system gives no random numbers: {error}; try again")
@@ -120,6 +126,7 @@ pub fn recover(config: Config, disk: impl Disk) -> Result<Recovered, Error> {
 }
 
 fn owners<D: Disk>(config: &Config, recovery: &Recovery<D>) -> Result<Vec<Owner>, Error> {
+    let plans = Plans::of(&config.plans).map_err(Error::Plan)?;
     let owner = |worker| {
         Ok(Owner::new(unanimo_coordinator::Config {
             node: recovery.node(),
@@ -131,6 +138,7 @@ fn owners<D: Disk>(config: &Config, recovery: &Recovery<D>) -> Result<Vec<Owner>
                 budget_per_second: config.retry.budget_per_second / config.workers as f64,
                 ..config.retry
             },
+            plans: plans.clone(),
             seed: getrandom::u64().map_err(Error::Entropy)?,
         }))
     };

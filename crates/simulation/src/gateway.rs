@@ -6,7 +6,7 @@ use crate::scenario::Scenario;
 use std::collections::VecDeque;
 use std::fmt;
 use unanimo_contract::{Id, Shard};
-use unanimo_coordinator::{Config, Now, Owner, ReplayError};
+use unanimo_coordinator::{Config, Now, Owner, Plans, ReplayError};
 use unanimo_journal::{Appended, Committer, Entry, Journal, Report, Turn};
 use unanimo_protocol::Time;
 
@@ -85,6 +85,7 @@ impl Gateway {
                 shards: Shard::all().filter(|shard| shard.worker(count) == worker).collect(),
                 open_limit: scenario.open_limit,
                 retry: scenario.retry,
+                plans: Plans::default(),
                 seed: seed ^ worker as u64,
             })
         };

@@ -52,6 +52,7 @@ pub fn serve_with<T: Transactions>(
             workers: config.workers,
             open_limit: config.open_transactions,
             retry: config.retry,
+            plans: config.gateway.plans().cloned().collect(),
             journal: config.journal.clone(),
         },
         disk,

@@ -11,7 +11,7 @@ use unanimo_contract::{
     Shard, Submission,
 };
 use unanimo_coordinator::{
-    Action, Append, CallId, Config, Entropy, Notice, Now, Owner, Retry, Unwritten, WaiterId,
+    Action, Append, CallId, Config, Entropy, Notice, Now, Owner, Plans, Retry, Unwritten, WaiterId,
 };
 use unanimo_protocol::{Durability, Record, Settled, Time};
 
@@ -63,6 +63,7 @@ pub fn config() -> Config {
         shards: Shard::all().collect(),
         open_limit: 100,
         retry: Retry::default(),
+        plans: Plans::default(),
         seed: 42,
     }
 }
