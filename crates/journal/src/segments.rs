@@ -12,7 +12,7 @@ use unanimo_protocol::planted::{Mistake, planted};
 pub(crate) const NEXT: &str = "next.segment";
 
 /// Zeros are written in pieces of so many bytes.
-const ZEROS: usize = 256 * 1024;
+const ZEROS: u64 = 256 * 1024;
 
 /// The name of a segment's file.
 pub(crate) fn file_name(number: SegmentNumber) -> String {
@@ -84,8 +84,9 @@ impl<D: Disk> Segments<D> {
     }
 
     fn write_zeros(&mut self, up_to: u64) -> io::Result<()> {
-        if self.zeros.is_empty() {
-            self.zeros = vec![0; ZEROS];
+        let piece = ZEROS.min(up_to);
+        if (self.zeros.len() as u64) < piece {
+            self.zeros.resize(piece as usize, 0);
         }
         let (file, written) = match &mut self.next {
             Some(next) => (&mut next.0, &mut next.1),
@@ -96,7 +97,7 @@ impl<D: Disk> Segments<D> {
         };
         let from = *written;
         while *written < up_to {
-            let piece = (up_to - *written).min(ZEROS as u64);
+            let piece = (up_to - *written).min(ZEROS);
             file.write_at(*written, &self.zeros[..piece as usize])?;
             *written += piece;
         }
