@@ -59,3 +59,10 @@ fn cores() -> io::Result<Vec<(u64, u64)>> {
         })
         .collect())
 }
+
+/// Bytes of memory that the process has in use.
+pub fn resident_bytes(pid: u32) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024)
+}

@@ -2,6 +2,7 @@
 
 use crate::cpu::Use;
 use crate::load::{Moment, Run, World};
+use crate::report::Report;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -126,6 +127,18 @@ pub fn spread(samples: &[Sample], of: fn(&Sample) -> f64) -> Spread {
 /// The spread of the first's quantity divided by the second's, round by round.
 pub fn ratio(first: &[Sample], second: &[Sample], of: fn(&Sample) -> f64) -> Spread {
     Spread::of(first.iter().zip(second).map(|(first, second)| of(first) / of(second)))
+}
+
+/// Adds the medians of a contestant's samples to the report.
+pub fn report(subject: &str, clients: usize, samples: &[Sample], report: &mut Report) {
+    let median = |of| spread(samples, of).median;
+    report.add(subject, clients, ("CPU", median(|s| s.cpu_us), "us per answer"));
+    report.add(subject, clients, ("throughput", median(|s| s.per_second), "answers/s"));
+    report.add(subject, clients, ("p50", median(|s| s.p50_us), "us"));
+    report.add(subject, clients, ("p99", median(|s| s.p99_us), "us"));
+    report.add(subject, clients, ("busy", median(|s| s.busy), "share of its core"));
+    report.add(subject, clients, ("its core", median(|s| s.core), "share"));
+    report.add(subject, clients, ("load's core", median(|s| s.load_core), "share"));
 }
 
 #[cfg(test)]

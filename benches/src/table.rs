@@ -19,6 +19,11 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Whether it has no rows yet.
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() < 2
+    }
+
     /// The table as text.
     pub fn text(&self, markdown: bool) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -1,6 +1,7 @@
 //! The measurements: builds what they need in the release profile, and runs them.
 
 use crate::command::{aloud, cargo, program, root};
+use crate::tools;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ pub fn try_out() -> Result<(), String> {
 }
 
 fn build_and_run(profile: &str, arguments: &[String]) -> Result<(), String> {
+    tools::package("nginx")?;
     let build = ["build", "--locked", "--profile", profile, "--package"];
     aloud(cargo(&build).arg("unanimo-benches"))?;
     aloud(cargo(&build).args(["unanimo", "--features", "bench"]))?;

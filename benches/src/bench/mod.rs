@@ -1,5 +1,9 @@
 //! What can be measured: one file each.
 
+pub mod journal;
+pub mod memory;
+pub mod proxy;
+pub mod recovery;
 pub mod tax;
 
 use crate::rounds::Cores;
@@ -36,4 +40,10 @@ pub struct Bench {
 }
 
 /// All benches, in the order in which they run.
-pub const ALL: [Bench; 1] = [Bench { name: tax::NAME, run: tax::run }];
+pub const ALL: [Bench; 5] = [
+    Bench { name: tax::NAME, run: tax::run },
+    Bench { name: journal::NAME, run: journal::run },
+    Bench { name: proxy::NAME, run: proxy::run },
+    Bench { name: recovery::NAME, run: recovery::run },
+    Bench { name: memory::NAME, run: memory::run },
+];

@@ -86,7 +86,7 @@ fn configuration(world: &mut World) -> io::Result<String> {
     let mut text = "services:\n".to_owned();
     // Writing to a string cannot fail.
     for service in ["a", "b", "c"] {
-        let address = world.serve(AGREED)?;
+        let address = world.serve(|_| Some(AGREED))?;
         let _ = writeln!(text, "  {service}: {{ endpoints: [\"{address}\"], anonymous: true }}");
     }
     text.push_str("routes:\n");
@@ -192,7 +192,7 @@ impl Cell<'_> {
     fn report(&self, subject: &str, clients: usize, report: &mut Report) {
         for (name, samples) in [("durable", self.durable), ("bare", self.bare)] {
             let subject = format!("{subject}, {name}");
-            add_samples(&subject, clients, samples, report);
+            rounds::report(&subject, clients, samples, report);
         }
         let tax = self.tax();
         report.add(subject, clients, ("tax", tax.median, "ratio"));
@@ -239,7 +239,7 @@ fn by_interval(stage: &mut Stage<'_>) -> io::Result<()> {
         for (samples, (subject, syncs, gateway)) in samples.iter().zip(&gateways) {
             let syncs = syncs.per_transaction(gateway)?;
             table.row(interval_row(subject, samples, syncs));
-            add_samples(subject, CLIENTS, samples, &mut stage.report);
+            rounds::report(subject, CLIENTS, samples, &mut stage.report);
             stage.report.add(subject, CLIENTS, ("syncs per transaction", syncs, "syncs"));
         }
     }
@@ -262,17 +262,6 @@ fn interval_row(subject: &str, samples: &[Sample], syncs: f64) -> Vec<String> {
         format!("{:.0} %", 100.0 * spread(samples, |s| s.busy).median),
         format!("{:.0} %", 100.0 * spread(samples, |s| s.load_core).median),
     ]
-}
-
-fn add_samples(subject: &str, clients: usize, samples: &[Sample], report: &mut Report) {
-    let median = |of| spread(samples, of).median;
-    report.add(subject, clients, ("CPU per transaction", median(|s| s.cpu_us), "us"));
-    report.add(subject, clients, ("throughput", median(|s| s.per_second), "transactions/s"));
-    report.add(subject, clients, ("p50", median(|s| s.p50_us), "us"));
-    report.add(subject, clients, ("p99", median(|s| s.p99_us), "us"));
-    report.add(subject, clients, ("gateway busy", median(|s| s.busy), "share of its core"));
-    report.add(subject, clients, ("gateway's core", median(|s| s.core), "share"));
-    report.add(subject, clients, ("load's core", median(|s| s.load_core), "share"));
 }
 
 /// How much of their core the gateways used.

@@ -28,6 +28,23 @@ pub fn is_success(answer: &[u8]) -> bool {
     matches!(answer.get(9), Some(b'1' | b'2'))
 }
 
+/// The target of a request: what stands between the first two spaces.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a>(&'a [u8]);
+
+impl<'a> Target<'a> {
+    pub fn of(request: &'a [u8]) -> Target<'a> {
+        let mut words = request.split(|byte| *byte == b' ' || *byte == b'\r');
+        Target(words.nth(1).unwrap_or_default())
+    }
+
+    /// Whether the path's last segment is this word.
+    pub fn asks(self, operation: &str) -> bool {
+        let before = self.0.strip_suffix(operation.as_bytes());
+        before.is_some_and(|before| before.last() == Some(&b'/'))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +56,11 @@ mod tests {
         assert_eq!(length(&text[..text.len() - 5]), None);
         assert_eq!(length(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"), Some(27));
         assert!(is_success(text) && !is_success(b"HTTP/1.1 503 x"));
+    }
+
+    #[test]
+    fn an_operation_is_the_last_segment() {
+        let target = Target::of(b"POST /debits/commit HTTP/1.1\r\n");
+        assert!(target.asks("commit") && !target.asks("mit") && !target.asks("prepare"));
     }
 }

@@ -1,7 +1,7 @@
 //! The loop: services answer at once, clients ask again as soon as they have their answer.
 
 use super::histogram::Histogram;
-use super::message;
+use super::message::{self, Target};
 use crate::clock;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How many events are taken at a time.
@@ -21,11 +22,17 @@ const BUFFER: usize = 64 * 1024;
 /// nothing that the gateway is to be measured by.
 const AWAKE: Duration = Duration::from_micros(50);
 
+/// How long a number of requests may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the loop goes on before it is looked at who is idle.
+const SHORT: Duration = Duration::from_micros(500);
+
 /// How long a run waits for what is under way, once it has ended.
 const LEFTOVERS: Duration = Duration::from_secs(5);
 
-/// What a service answers to every request.
-pub type Service = &'static [u8];
+/// What a service answers to a request: the bytes, or `None` for never.
+type Service = Rc<dyn Fn(Target<'_>) -> Option<&'static [u8]>>;
 
 /// What becomes of a whole message.
 type Take<'a> = dyn FnMut(&mut TcpStream, &[u8]) -> io::Result<()> + 'a;
@@ -99,11 +106,14 @@ impl World {
     }
 
     /// Adds a service, and says where it listens.
-    pub fn serve(&mut self, service: Service) -> io::Result<SocketAddr> {
+    pub fn serve(
+        &mut self,
+        service: impl Fn(Target<'_>) -> Option<&'static [u8]> + 'static,
+    ) -> io::Result<SocketAddr> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        self.add(Peer::Listener(listener, service))?;
+        self.add(Peer::Listener(listener, Rc::new(service)))?;
         Ok(address)
     }
 
@@ -138,6 +148,44 @@ impl World {
             self.remove(client);
         }
         Ok(outcome)
+    }
+
+    /// Lets the services answer until this moment.
+    pub fn serve_until(&mut self, until: Instant) -> io::Result<()> {
+        self.turn_until(until, None, &mut |_, _| {})
+    }
+
+    /// Asks for the same thing so many times, with so many clients, and says how many answers were no success.
+    pub fn ask_times(
+        &mut self,
+        target: SocketAddr,
+        request: &[u8],
+        clients: usize,
+        times: u64,
+    ) -> io::Result<u64> {
+        let (mut left, mut failed) = (times, 0);
+        let mut all = Vec::with_capacity(clients);
+        for _ in 0..clients {
+            let connection = Connection::new(TcpStream::connect(target)?)?;
+            all.push(self.add(Peer::Client { connection, asked: clock::now(), waits: false })?);
+        }
+        let late = clock::now() + PATIENCE;
+        while left > 0 {
+            let idle: Vec<usize> = all.iter().copied().filter(|client| !self.waits(*client)).collect();
+            for client in idle.into_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+                self.ask(client, request, clock::now())?;
+                left -= 1;
+            }
+            self.turn_until(clock::now() + SHORT, None, &mut |success, _| failed += u64::from(!success))?;
+            if clock::now() > late {
+                return Err(io::Error::other("the gateway does not take so many requests"));
+            }
+        }
+        while all.iter().any(|client| self.waits(*client)) && clock::now() < late {
+            self.turn_until(clock::now() + SHORT, None, &mut |success, _| failed += u64::from(!success))?;
+        }
+        all.into_iter().for_each(|client| self.remove(client));
+        Ok(failed)
     }
 
     /// Carries everything on until this moment. A client that has its answer asks `again`, if there is something.
@@ -183,11 +231,14 @@ impl World {
         let Some(peer) = self.peers.get_mut(at).and_then(Option::take) else { return Ok(()) };
         match peer {
             Peer::Listener(listener, service) => {
-                self.accept(&listener, service)?;
+                self.accept(&listener, &service)?;
                 self.peers[at] = Some(Peer::Listener(listener, service));
             }
             Peer::Served(mut connection, service) => {
-                let mut reply = |stream: &mut TcpStream, _: &[u8]| send(stream, service);
+                let mut reply = |stream: &mut TcpStream, request: &[u8]| match service(Target::of(request)) {
+                    Some(answer) => send(stream, answer),
+                    None => Ok(()),
+                };
                 match connection.read(&mut self.buffer, ended, &mut reply) {
                     true => self.peers[at] = Some(Peer::Served(connection, service)),
                     false => self.free.push(at),
@@ -216,10 +267,10 @@ impl World {
         Ok(())
     }
 
-    fn accept(&mut self, listener: &TcpListener, service: Service) -> io::Result<()> {
+    fn accept(&mut self, listener: &TcpListener, service: &Service) -> io::Result<()> {
         loop {
             match listener.accept() {
-                Ok((stream, _)) => drop(self.add(Peer::Served(Connection::new(stream)?, service))?),
+                Ok((stream, _)) => drop(self.add(Peer::Served(Connection::new(stream)?, service.clone()))?),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
