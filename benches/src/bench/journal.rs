@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 use unanimo_journal::{Append, Committing, Config, Files, Journal, Position, Progress};
-use unanimo_protocol::{Begun, Digest, Epoch, Id, Record, Shard, Token};
+use unanimo_protocol::{Begun, Digest, Durability, Epoch, Id, Record, Shard, Token};
 
 pub const NAME: &str = "journal";
 
@@ -137,6 +137,8 @@ impl Ours {
             deadline: Duration::from_secs(10),
             began_unix_ms: 1_800_000_000_000,
             calls: vec![b'c'; CALLS].into(),
+            waves: 1,
+            durability: Durability::Forced,
         });
         let epoch = journal.epoch();
         Ok(Ours { journal, committing, news, record, epoch })
