@@ -104,7 +104,8 @@ impl Upload {
     pub(crate) async fn collect(mut self) -> Result<Bytes, Failure> {
         let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
         if self.incoming.is_end_stream() {
-            return Ok(first);
+            // A copy: what came is a piece of the connection's buffer, which would live as long as the body is kept.
+            return Ok(Bytes::copy_from_slice(&first));
         }
         let expected = self.incoming.size_hint().lower().min(self.left);
         let mut whole = BytesMut::with_capacity(first.len() + usize::try_from(expected).unwrap_or_default());

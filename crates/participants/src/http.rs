@@ -6,6 +6,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use std::fmt::Write;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 use unanimo_contract::inquiry::INQUIRIES;
@@ -115,20 +116,31 @@ fn request(
 
 /// The headers that are ours: they replace whatever the route's own headers say.
 fn insert_ours(map: &mut HeaderMap, call: &ParticipantCall) -> Result<(), Unsendable> {
-    let mut text = String::with_capacity(64);
-    // Writing to a string cannot fail.
-    let _ = write!(text, "{}/{}/{}", call.transaction, call.name, call.operation);
-    let id = text.split('/').next().unwrap_or_default();
-    map.insert(TRANSACTION, HeaderValue::from_str(id).map_err(|_| Unsendable)?);
-    map.insert(BRANCH, HeaderValue::from_str(&call.name).map_err(|_| Unsendable)?);
-    map.insert(OPERATION, HeaderValue::from_static(call.operation.as_str()));
-    map.insert(ATTEMPT, HeaderValue::from(call.attempt));
+    // One text holds all that differs from call to call, and the headers share it.
+    let mut text = BytesMut::with_capacity(160);
+    // Writing to it cannot fail.
+    let _ = write!(text, "{}", call.transaction);
+    let id = text.len();
+    let _ = write!(text, "/{}/{}", call.name, call.operation);
+    let key = text.len();
+    text.extend_from_slice(&call.trace.trace.parent(call.span));
+    let parent = text.len();
+    let _ = write!(text, "{}", call.attempt);
+    let attempt = text.len();
     if let Some(remaining) = call.remaining {
-        map.insert(DEADLINE_MS, HeaderValue::from(u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX)));
+        let _ = write!(text, "{}", remaining.as_millis());
     }
-    map.insert(IDEMPOTENCY_KEY, HeaderValue::try_from(text).map_err(|_| Unsendable)?);
-    let parent = call.trace.trace.parent(call.span);
-    map.insert(TRACEPARENT, HeaderValue::from_bytes(&parent).map_err(|_| Unsendable)?);
+    let text = text.freeze();
+    let share = |part: Range<usize>| HeaderValue::from_maybe_shared(text.slice(part)).map_err(|_| Unsendable);
+    map.insert(TRANSACTION, share(0..id)?);
+    map.insert(BRANCH, share(id + 1..id + 1 + call.name.len())?);
+    map.insert(OPERATION, HeaderValue::from_static(call.operation.as_str()));
+    map.insert(ATTEMPT, share(parent..attempt)?);
+    if call.remaining.is_some() {
+        map.insert(DEADLINE_MS, share(attempt..text.len())?);
+    }
+    map.insert(IDEMPOTENCY_KEY, share(0..key)?);
+    map.insert(TRACEPARENT, share(key..parent)?);
     // It belongs to the trace that is named above, and to no other.
     map.remove(TRACESTATE);
     if let Some(state) = &call.trace.state {
@@ -159,7 +171,8 @@ async fn read(mut body: unanimo_upstream::Answer) -> Result<Option<Bytes>, unani
         if whole.len() + data.len() > ANSWER_LIMIT {
             return Ok(None);
         }
-        whole = if whole.is_empty() { data } else { append(whole, &data) };
+        // A copy: what came is a piece of the connection's buffer, which would live as long as the answer is kept.
+        whole = if whole.is_empty() { Bytes::copy_from_slice(&data) } else { append(whole, &data) };
     }
     Ok(Some(whole))
 }

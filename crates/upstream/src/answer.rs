@@ -27,6 +27,18 @@ impl Answer {
         answer
     }
 
+    /// What has come already, or comes when the connection is driven on.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        match &mut self.lease {
+            Some(lease) if frame.is_pending() => {
+                lease.drive(cx);
+                Pin::new(&mut self.incoming).poll_frame(cx)
+            }
+            _ => frame,
+        }
+    }
+
     fn give_back(&mut self) {
         if let Some(lease) = self.lease.take() {
             lease.give_back();
@@ -40,7 +52,7 @@ impl Body for Answer {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let answer = self.get_mut();
-        let frame = ready!(Pin::new(&mut answer.incoming).poll_frame(cx));
+        let frame = ready!(answer.poll_incoming(cx));
         if frame.is_none() || answer.incoming.is_end_stream() && matches!(frame, Some(Ok(_))) {
             answer.give_back();
         }

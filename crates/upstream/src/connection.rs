@@ -1,5 +1,9 @@
 //! One connection to an endpoint.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Waker};
+
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -12,9 +16,20 @@ use crate::Body;
 /// One connection: dropping it closes it, whatever is under way.
 pub(crate) struct Connection {
     sender: SendRequest<Body>,
-    /// The task that reads and writes.
-    task: AbortHandle,
+    driver: Driver,
 }
+
+/// Who reads and writes.
+enum Driver {
+    /// Whoever waits for the answer: no other task has to wake up for it.
+    Caller(Pin<Box<Wire>>),
+    /// A task of its own, since a request's body goes on while nobody waits for the answer.
+    Task(AbortHandle),
+    /// Nobody any more: the connection has ended.
+    Ended,
+}
+
+type Wire = http1::Connection<TokioIo<TcpStream>, Body>;
 
 /// What became of a request.
 pub(crate) enum Delivery {
@@ -27,21 +42,27 @@ pub(crate) enum Delivery {
 
 impl Connection {
     pub(crate) async fn new(stream: TcpStream) -> Result<Self, hyper::Error> {
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let run = async move {
-            // Whoever waits for an answer or a body is told of an error there; an idle connection has nobody.
-            let _ = connection.await;
-        };
-        Ok(Self { sender, task: spawn_local(run).abort_handle() })
+        let (sender, wire) = http1::handshake(TokioIo::new(stream)).await?;
+        Ok(Self { sender, driver: Driver::Caller(Box::pin(wire)) })
     }
 
     /// Whether a request can be sent now. It may turn out otherwise when it is sent.
-    pub(crate) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&mut self) -> bool {
+        // Nobody is woken by an idle connection: what has come since is seen when somebody asks.
+        self.drive(&mut Context::from_waker(Waker::noop()));
         self.sender.is_ready()
     }
 
     pub(crate) async fn send(&mut self, request: Request<Body>) -> Delivery {
-        match self.sender.try_send_request(request).await {
+        if matches!(request.body(), Body::Streaming(_)) {
+            self.give_to_task();
+        }
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let answered = poll_fn(|cx| {
+            drive(&mut self.driver, cx);
+            answer.as_mut().poll(cx)
+        });
+        match answered.await {
             Ok(answer) => Delivery::Answered(answer),
             Err(mut error) => match error.take_message() {
                 Some(request) => Delivery::Unsent(request, error.into_error()),
@@ -49,11 +70,40 @@ impl Connection {
             },
         }
     }
+
+    /// Reads and writes as much as can be now, if that is the caller's part.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        drive(&mut self.driver, cx);
+    }
+
+    fn give_to_task(&mut self) {
+        self.driver = match std::mem::replace(&mut self.driver, Driver::Ended) {
+            Driver::Caller(wire) => {
+                let run = async move {
+                    // As in `drive`.
+                    let _ = wire.await;
+                };
+                Driver::Task(spawn_local(run).abort_handle())
+            }
+            other => other,
+        };
+    }
+}
+
+fn drive(driver: &mut Driver, cx: &mut Context<'_>) {
+    // Who waits for an answer or a body is told of an error there; an idle connection has nobody.
+    if let Driver::Caller(wire) = driver
+        && wire.as_mut().poll(cx).is_ready()
+    {
+        *driver = Driver::Ended;
+    }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         // Without the sender alone, the task would go on with a body that is still being sent.
-        self.task.abort();
+        if let Driver::Task(task) = &self.driver {
+            task.abort();
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Instant;
 
 use http::header::HOST;
@@ -66,7 +67,7 @@ impl Pool {
     /// An idle connection: the one that was used last, so that in quiet times the others grow old.
     pub(crate) fn take_idle(self: &Rc<Self>, now: Instant) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { connection, since }) = idle.pop() {
+        while let Some(Idle { mut connection, since }) = idle.pop() {
             if now.saturating_duration_since(since) >= self.limits.idle_timeout {
                 // Those below it are older still.
                 idle.clear();
@@ -124,7 +125,7 @@ impl Pool {
         self.aside.set(aside);
     }
 
-    fn keep(&self, connection: Connection) {
+    fn keep(&self, mut connection: Connection) {
         // It is not ready when the service closes it, or has answered before it had all of the request.
         if !connection.is_ready() {
             return;
@@ -174,6 +175,11 @@ impl Lease {
                 Err(broken(error))
             }
         }
+    }
+
+    /// Reads and writes as much as can be now.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        self.connection.drive(cx);
     }
 
     /// The answer was read to its end: the next request may use the connection.
