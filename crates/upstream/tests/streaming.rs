@@ -133,6 +133,34 @@ fn ten_megabytes_go_there_and_back() {
 }
 
 #[test]
+fn a_body_goes_on_while_nobody_reads_the_answer() {
+    run(async {
+        let listener = listen();
+        let one = one(service(&[listener.local_addr().unwrap()]));
+        let received = Arc::<AtomicUsize>::default();
+        let server = std::thread::spawn({
+            let received = received.clone();
+            move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut buffer = vec![0; 64 * 1024];
+                stream.read_exact(&mut buffer[..1]).unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n").unwrap();
+                while received.load(Ordering::SeqCst) < TEN_MEGABYTES as usize {
+                    received.fetch_add(stream.read(&mut buffer).unwrap(), Ordering::SeqCst);
+                }
+                stream.write_all(b"hello").unwrap();
+            }
+        });
+        let body = arriving(Pattern { at: 0, end: TEN_MEGABYTES, says_length: true, then: Then::End }).await;
+        let answer = one.send(Request::post("/").body(streaming(body)).unwrap()).await.unwrap();
+        let all = || received.load(Ordering::SeqCst) >= TEN_MEGABYTES as usize;
+        until("the service has the whole body", all).await;
+        assert_eq!(answer.collect().await.unwrap().to_bytes(), "hello");
+        server.join().unwrap();
+    });
+}
+
+#[test]
 fn a_full_body_arrives_with_its_length() {
     run(async {
         let server = Server::start(listen(), echo);
