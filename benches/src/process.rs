@@ -47,3 +47,10 @@ pub fn pin(core: usize) -> io::Result<()> {
     set.set(core);
     Ok(sched_setaffinity(None, &set)?)
 }
+
+/// Lets this thread, and what it starts from now on, run on every core.
+pub fn unpin() -> io::Result<()> {
+    let mut set = CpuSet::new();
+    (0..CpuSet::MAX_CPU).for_each(|core| set.set(core));
+    Ok(sched_setaffinity(None, &set)?)
+}

@@ -9,6 +9,7 @@ mod bare;
 use super::Context;
 use crate::clock;
 use crate::place::Place;
+use crate::process;
 use crate::report::Report;
 use crate::rounds::Spread;
 use crate::table::Table;
@@ -33,6 +34,8 @@ const RECORD: usize = 280;
 
 pub fn run(context: &Context) -> io::Result<()> {
     let place = Place::new(&context.directory, NAME)?;
+    // Callers and disk take turns on all cores, as the system sees fit.
+    process::unpin()?;
     let (rounds, window_ms) = if context.quick { (1, 100) } else { (5, 1000) };
     let window = Duration::from_millis(window_ms);
     let mut report = Report::new(NAME);
@@ -66,6 +69,7 @@ pub fn run(context: &Context) -> io::Result<()> {
     println!("{}", table.text(context.markdown));
     ours.end();
     bare.end();
+    process::pin(context.cores.load)?;
     report.write(&context.directory)
 }
 
