@@ -3,11 +3,11 @@
 use super::cursor::{Cursor, Fields};
 use super::headers::{self, Use};
 use super::likely::suggestion;
-use super::routes::{service, unique_name};
+use super::names::{service, unique_name};
+use super::scalars::milliseconds;
 use super::services::Services;
 use super::source::Span;
 use super::template::{Place, Scope};
-use super::transaction::milliseconds;
 use std::collections::BTreeMap;
 use unanimo_contract::{BranchPlan, Mode, Operation, Verdict};
 use unanimo_protocol::BranchSet;

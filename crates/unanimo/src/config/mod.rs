@@ -19,6 +19,7 @@ mod limits;
 mod matching;
 mod merge;
 mod mistake;
+mod names;
 mod number;
 mod report;
 mod routes;

@@ -220,3 +220,8 @@ fn spell(number: u64, units: &[(&'static str, u64)]) -> String {
     let (unit, factor) = unit.or(units.first()).copied().unwrap_or(("", 1));
     format!("{}{unit}", number / factor)
 }
+
+/// A duration that was checked to be whole milliseconds within a day or two.
+pub fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -5,6 +5,7 @@ use super::branches::{self, Branches};
 use super::cursor::{Cursor, Fields};
 use super::headers::{self, Use};
 use super::matching::Matching;
+use super::scalars::milliseconds;
 use super::services::Services;
 use super::template::Scope;
 use http::HeaderName;
@@ -109,9 +110,4 @@ fn credentials(fields: &Fields) -> Vec<HeaderName> {
         }
     }
     credentials
-}
-
-/// A duration that was checked to be whole milliseconds within a day or two.
-pub fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,9 +1,9 @@
 //! The audit: the four databases, the mail server and every answer that a client got, held against each other.
 
 use super::book::Entry;
+use super::count::number;
 use super::meaning::End;
 use super::order::Order;
-use super::screen::number;
 use std::collections::BTreeSet;
 use unanimo_shop::Service;
 use unanimo_shop::audit::{Facts, Total, compare};

@@ -3,9 +3,9 @@
 //! It is text, made anew for every frame; the terminal's lines below the story are all that it ever touches.
 
 use super::book::Counts;
+use super::count::number;
 use super::gauge::{Gauge, Present};
 use super::paint::{Colour, paint};
-use super::screen::number;
 use std::time::{Duration, Instant};
 
 /// How many rows of eight steps the chart has; more in a terminal that has room for them.

@@ -5,10 +5,11 @@
 use super::audit::Line;
 use super::book::Counts;
 use super::clock;
+use super::count::number;
 use super::gauge::Gauge;
 use super::paint::{Colour, paint};
 use super::picture::{self, Frame};
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -199,11 +200,6 @@ fn plain(counts: &Counts) -> String {
     );
     let words: Vec<_> = words.into_iter().map(|(count, word)| format!("{} {word}", number(count))).collect();
     words.join(", ")
-}
-
-/// A count as people read it.
-pub fn number(count: u64) -> String {
-    HumanCount(count).to_string()
 }
 
 /// Breaks a text between words.
