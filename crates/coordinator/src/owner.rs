@@ -55,7 +55,7 @@ pub struct Owner {
 pub enum Unwritten {
     /// It holds as much as it may. Only a beginning is ever refused for this.
     Full,
-    /// A segment cannot hold so much. Only a beginning is refused for this, unless segments are tiny.
+    /// A segment cannot hold so much. A beginning is turned away for this, anything else is rolled back.
     TooLarge,
     /// It will never write again.
     Poisoned,
@@ -151,6 +151,9 @@ impl Owner {
             self.break_off(id);
             return self.drive(now, id);
         }
+        if why == Unwritten::TooLarge && !begins {
+            return self.give_up(now, id);
+        }
         assert!(
             begins || why == Unwritten::Poisoned,
             "{id}: the journal refused to go on with what it had begun"
@@ -175,6 +178,15 @@ impl Owner {
         if why == Unwritten::Poisoned {
             self.poison();
         }
+    }
+
+    /// What was decided cannot be written, and never will: it is decided anew, as a rollback, which is small.
+    fn give_up(&mut self, now: Now, id: Id) {
+        let Some(open) = self.open.get_mut(&id) else { return };
+        assert!(open.verdict().is_none(), "{id}: what follows from a verdict fits into any segment");
+        open.under_way = false;
+        open.queue.push_front(Event::Unwritable);
+        self.drive(now, id);
     }
 
     /// The journal has no room for what a client is to be promised: nobody is told anything, and the transaction goes on.
@@ -284,6 +296,12 @@ impl Owner {
                 self.note_heuristic(id, *branch);
             }
             Record::Ended | Record::Forgotten => count(&mut self.tally.finished, mode),
+            // Where nothing is written, an acknowledgement is no more than this.
+            Record::Answered { branch, operation, outcome: Outcome::Done | Outcome::ReadOnly }
+                if operation.tells().is_some() =>
+            {
+                self.load.told(&open.ready.branches[branch.at()].service);
+            }
             Record::Sent { .. } | Record::Answered { .. } => {}
         }
     }

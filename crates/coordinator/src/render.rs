@@ -8,7 +8,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use unanimo_contract::plan::{CALL_LIMIT, CALLS_LIMIT, RESPONSE_LIMIT};
 use unanimo_contract::{Calls, ClientAnswer, Id, Problem, RenderedCall, Request, Verdict};
-use unanimo_expression::{Dependency, Document, Reference, Scope, Template, Unrenderable};
+use unanimo_expression::{Document, Reference, Scope, Template, Unrenderable};
 use unanimo_protocol::{Begun, BranchIndex, BranchSet, Cause, Durability, Progress, Render};
 
 /// The calls of the first wave, and the request's body where it was read as JSON.
@@ -33,37 +33,49 @@ pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Ren
     let first = ready.outline.waves().first().copied().unwrap_or_default();
     let mut calls = Vec::with_capacity(first.len());
     for branch in first.iter().map(|branch| &ready.branches[branch.at()]) {
-        let call = render_call(branch, &scope).map_err(|error| {
-            let detail = format!("branch {}: {error}", branch.name);
-            Turned::at_branch(Problem::Unrenderable, &branch.name, &detail)
-        })?;
-        check_call(branch, &call)
-            .map_err(|detail| Turned::at_branch(Problem::TooLarge, &branch.name, &detail))?;
+        let call = render_call(branch, &scope).map_err(|error| unrenderable(branch, &error))?;
+        check_call(branch, call.size()).map_err(|detail| too_large(branch, &detail))?;
         calls.push(call);
     }
-    for branch in ready.outline.waves().iter().skip(1).flat_map(|wave| wave.iter()) {
-        check_request(&ready.branches[branch.at()], &scope)?;
-    }
     let calls = Calls { branches: calls, trace: None };
-    check_calls(calls.size()).map_err(|detail| Turned::away(Problem::TooLarge, &detail))?;
+    let mut size = calls.size();
+    for branch in ready.outline.waves().iter().skip(1).flat_map(|wave| wave.iter()) {
+        let branch = &ready.branches[branch.at()];
+        let least = probe_call(branch, &scope).map_err(|error| unrenderable(branch, &error))?;
+        check_call(branch, least).map_err(|detail| too_large(branch, &detail))?;
+        size += least;
+    }
+    check_calls(size).map_err(|detail| Turned::away(Problem::TooLarge, &detail))?;
     Ok(Rendered { calls, document })
 }
 
-/// Whether the request has what a later call names: that is better said before anything has begun.
-fn check_request(branch: &ReadyBranch, scope: &RequestScope) -> Result<(), Turned> {
-    let of_answers = |it: &Dependency| matches!(it.reference, Reference::BranchResponse { .. });
-    let needed = branch.dependencies().filter(|it| !it.is_optional && !of_answers(it));
-    for Dependency { reference, .. } in needed {
-        scope.value(reference).map_err(|reason| {
-            let detail = format!("branch {}: `{reference}` {reason}", branch.name);
-            Turned::at_branch(Problem::Unrenderable, &branch.name, &detail)
-        })?;
+/// Renders what a later call makes of the request alone, and says how long that is: what is wrong with it is better said
+/// before anything has begun.
+fn probe_call(branch: &ReadyBranch, scope: &RequestScope) -> Result<usize, Unrenderable> {
+    let of_request = |reference: &Reference| !matches!(reference, Reference::BranchResponse { .. });
+    let mut size = branch.path.probe_path(scope, of_request)?;
+    for (_, path) in &branch.paths {
+        size += path.probe_path(scope, of_request)?;
     }
-    Ok(())
+    for (name, value) in &branch.headers {
+        size += name.len() + value.probe_header(scope, of_request)?;
+    }
+    match &branch.body {
+        Some(body) => Ok(size + body.probe(scope, of_request)?),
+        None => Ok(size),
+    }
 }
 
-fn check_call(branch: &ReadyBranch, call: &RenderedCall) -> Result<(), String> {
-    let size = call.size();
+fn unrenderable(branch: &ReadyBranch, error: &Unrenderable) -> Turned {
+    let detail = format!("branch {}: {error}", branch.name);
+    Turned::at_branch(Problem::Unrenderable, &branch.name, &detail)
+}
+
+fn too_large(branch: &ReadyBranch, detail: &str) -> Turned {
+    Turned::at_branch(Problem::TooLarge, &branch.name, detail)
+}
+
+fn check_call(branch: &ReadyBranch, size: usize) -> Result<(), String> {
     let fits = size <= CALL_LIMIT;
     fits.then_some(())
         .ok_or_else(|| format!("the call of branch {} would have {size} bytes, of {CALL_LIMIT}", branch.name))
@@ -118,6 +130,10 @@ impl Render for Open {
             (Verdict::Rollback, Some(Cause::Refused(branch))) => self.refused(branch),
             (Verdict::Rollback, Some(Cause::Deadline)) => self.too_late(),
             (Verdict::Rollback, Some(Cause::Unusable(branch))) => self.unusable(branch),
+            (Verdict::Rollback, Some(Cause::Unwritable)) => {
+                let detail = "the journal's segments are too small for it; what was done is being undone";
+                Problem::TooLarge.answer_for(Some(self.core.id()), None, detail)
+            }
             (Verdict::Rollback, Some(Cause::Interrupted) | None) => {
                 let detail =
                     "the gateway restarted before it had decided, and rolled back; try again with a new key";
@@ -148,7 +164,7 @@ impl Open {
                 detail: format!("branch {}: {error}", branch.name),
             })?;
             size += call.size();
-            check_call(branch, &call)
+            check_call(branch, call.size())
                 .and_then(|()| check_calls(size))
                 .map_err(|detail| Unusable { branch: at, detail })?;
             calls.push(call);

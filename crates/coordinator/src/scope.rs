@@ -18,7 +18,7 @@ pub(crate) struct RequestScope<'a> {
 /// What calls of later waves, `respond` and `refused` may name: the same, and the branches' answers.
 pub(crate) struct AnswerScope<'a> {
     request: RequestScope<'a>,
-    answers: BTreeMap<&'a str, Option<Document>>,
+    answers: BTreeMap<&'a str, Result<Document, Reason>>,
 }
 
 impl Scope for RequestScope<'_> {
@@ -69,14 +69,15 @@ impl Scope for AnswerScope<'_> {
         let Reference::BranchResponse { branch, path } = reference else {
             return self.request.value(reference);
         };
-        let document = self.answers.get(branch.as_str()).and_then(Option::as_ref).ok_or(Reason::NotJson)?;
-        document.get(path).map(|token| Value::Json(Cow::Borrowed(token)))
+        let document = self.answers.get(branch.as_str()).ok_or(Reason::Missing)?.as_ref();
+        document.map_err(|reason| *reason)?.get(path).map(|token| Value::Json(Cow::Borrowed(token)))
     }
 }
 
 /// The answer of a branch to its first operation, where it is JSON.
-fn document_of(open: &Open, branch: &str) -> Option<Document> {
-    let at = open.ready.branches.iter().position(|ready| &*ready.name == branch)?;
-    let body = open.branches[at].vote.as_ref()?.body.clone()?;
-    Document::parse(body).ok()
+fn document_of(open: &Open, branch: &str) -> Result<Document, Reason> {
+    let at = open.ready.branches.iter().position(|ready| &*ready.name == branch);
+    let vote = at.and_then(|at| open.branches[at].vote.as_ref()).ok_or(Reason::Missing)?;
+    let nothing_kept = if vote.status.is_some() { Reason::TooLong } else { Reason::Missing };
+    Document::parse(vote.body.clone().ok_or(nothing_kept)?).map_err(|_| Reason::NotJson)
 }

@@ -10,7 +10,7 @@ pub struct Tally {
     /// Transactions that became durable, by mode.
     pub begun: BTreeMap<Mode, u64>,
     /// Verdicts, by mode and in the words `committed`, `refused`, `deadline`,
-    /// `interrupted`, `unusable-answer`.
+    /// `interrupted`, `unusable-answer`, `too-large`.
     pub concluded: BTreeMap<(Mode, &'static str), u64>,
     /// Transactions of which every branch has acknowledged the verdict, by mode.
     pub finished: BTreeMap<Mode, u64>,
@@ -80,5 +80,6 @@ pub(crate) fn end_word(cause: Option<Cause>) -> &'static str {
         Some(Cause::Deadline) => "deadline",
         Some(Cause::Interrupted) => "interrupted",
         Some(Cause::Unusable(_)) => "unusable-answer",
+        Some(Cause::Unwritable) => "too-large",
     }
 }

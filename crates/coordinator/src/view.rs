@@ -140,7 +140,7 @@ fn at_fault(ready: &Ready, cause: Option<Cause>) -> Option<String> {
         Cause::Refused(branch) | Cause::Unusable(branch) => {
             Some(ready.branches[branch.at()].name.to_string())
         }
-        Cause::Deadline | Cause::Interrupted => None,
+        Cause::Deadline | Cause::Interrupted | Cause::Unwritable => None,
     }
 }
 

@@ -58,14 +58,7 @@ impl JsonTemplate {
 
     /// The same, with what is needed only if it is there.
     pub fn dependencies(&self) -> impl Iterator<Item = Dependency<'_>> {
-        self.pieces.iter().flat_map(|piece| {
-            let (bare, program) = match piece {
-                Piece::Whole(reference) | Piece::Inside(reference) => (Some(reference), None),
-                Piece::WholeComputed(program) | Piece::InsideComputed(program) => (None, Some(&**program)),
-                Piece::Literal(_) | Piece::Open | Piece::Close => (None, None),
-            };
-            dependencies(bare, program)
-        })
+        self.pieces.iter().flat_map(Piece::dependencies)
     }
 
     /// Appends the rendered body to `out`, or leaves `out` as it was.
@@ -73,6 +66,21 @@ impl JsonTemplate {
         let start = out.len();
         let rendered = self.pieces.iter().try_for_each(|piece| piece.render(scope, out));
         rendered.inspect_err(|_| out.truncate(start))
+    }
+
+    /// Renders those parts that name nothing but what is known, and says how long they are: what comes of it is no body.
+    pub fn probe(
+        &self,
+        scope: &dyn Scope,
+        is_known: impl Fn(&Reference) -> bool,
+    ) -> Result<usize, Unrenderable> {
+        let mut out = Vec::new();
+        for piece in &self.pieces {
+            if piece.dependencies().all(|dependency| is_known(dependency.reference)) {
+                piece.render(scope, &mut out)?;
+            }
+        }
+        Ok(out.len())
     }
 
     /// Appends the rendered body to `out`, with `null` for each value and each string that cannot be rendered;
@@ -99,6 +107,15 @@ impl JsonTemplate {
 }
 
 impl Piece {
+    fn dependencies(&self) -> impl Iterator<Item = Dependency<'_>> {
+        let (bare, program) = match self {
+            Piece::Whole(reference) | Piece::Inside(reference) => (Some(reference), None),
+            Piece::WholeComputed(program) | Piece::InsideComputed(program) => (None, Some(&**program)),
+            Piece::Literal(_) | Piece::Open | Piece::Close => (None, None),
+        };
+        dependencies(bare, program)
+    }
+
     fn render(&self, scope: &dyn Scope, out: &mut Vec<u8>) -> Result<(), Unrenderable> {
         match self {
             Piece::Literal(json) => out.extend_from_slice(json),

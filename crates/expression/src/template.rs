@@ -80,19 +80,37 @@ impl Template {
 
     /// Renders plain text.
     pub fn render_text(&self, scope: &dyn Scope) -> Result<String, Unrenderable> {
-        self.render(scope, Place::Text)
+        self.render(scope, Place::Text, |_| true)
     }
 
     /// Renders a header's value: nothing but visible ASCII and spaces, whatever the values contain. In the
     /// template's own text, what [`check_header`](Self::check_header) refuses becomes a space.
     pub fn render_header(&self, scope: &dyn Scope) -> Result<String, Unrenderable> {
-        self.render(scope, Place::Header)
+        self.render(scope, Place::Header, |_| true)
     }
 
     /// Renders a path: each expression becomes a percent-encoded part of one segment. In the template's own
     /// text, characters that [`check_path`](Self::check_path) refuses are percent-encoded.
     pub fn render_path(&self, scope: &dyn Scope) -> Result<String, Unrenderable> {
-        self.render(scope, Place::Path)
+        self.render(scope, Place::Path, |_| true)
+    }
+
+    /// Renders those parts of a header's value that name nothing but what is known, and says how long they are.
+    pub fn probe_header(
+        &self,
+        scope: &dyn Scope,
+        is_known: impl Fn(&Reference) -> bool,
+    ) -> Result<usize, Unrenderable> {
+        self.render(scope, Place::Header, is_known).map(|text| text.len())
+    }
+
+    /// The same with the parts of a path.
+    pub fn probe_path(
+        &self,
+        scope: &dyn Scope,
+        is_known: impl Fn(&Reference) -> bool,
+    ) -> Result<usize, Unrenderable> {
+        self.render(scope, Place::Path, is_known).map(|text| text.len())
     }
 
     /// Checks that the template's own text may stand in a header's value.
@@ -120,11 +138,18 @@ impl Template {
         self.parts
     }
 
-    fn render(&self, scope: &dyn Scope, place: Place) -> Result<String, Unrenderable> {
+    fn render(
+        &self,
+        scope: &dyn Scope,
+        place: Place,
+        is_known: impl Fn(&Reference) -> bool,
+    ) -> Result<String, Unrenderable> {
         let mut out = String::with_capacity(self.source.len());
         for part in &self.parts {
             match part {
                 Part::Literal(_, text) => place.push_literal(text, &mut out),
+                Part::Value(reference) if !is_known(reference) => {}
+                Part::Computed(program) if !program.needs().all(|need| is_known(&need.reference)) => {}
                 Part::Value(reference) => scope
                     .value(reference)
                     .and_then(|value| place.push_value(&value.text()?, &mut out))

@@ -60,6 +60,8 @@ pub enum Reason {
     NotText,
     /// The body it should be taken from is not JSON.
     NotJson,
+    /// It should be taken from an answer that was longer than any that is kept.
+    TooLong,
     /// It contains a character that cannot stand there: in a header all but visible ASCII and spaces, in any
     /// text one half of a surrogate pair.
     ForbiddenCharacter,
@@ -175,6 +177,7 @@ impl Display for Reason {
             Reason::Ambiguous => "is ambiguous: a member on the way to it stands there more than once",
             Reason::NotText => "is an object or an array where text is needed",
             Reason::NotJson => "cannot be read, because the body is not JSON",
+            Reason::TooLong => "cannot be read, because the answer is too long",
             Reason::ForbiddenCharacter => "contains a character that cannot stand there",
             Reason::EmptySegment => "is empty, and cannot be part of a path",
             Reason::DotSegment => "is `.` or `..`, and cannot be part of a path",

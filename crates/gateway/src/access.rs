@@ -3,16 +3,17 @@
 
 use http::{HeaderValue, Method, Request};
 use hyper::body::Incoming;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
-use unanimo_contract::Id;
 use unanimo_contract::trace::Trace;
+use unanimo_contract::transactions::STATUS_ADDRESS;
+use unanimo_contract::{Id, inquiry};
 
 /// What the line says that nobody else keeps.
 pub(crate) struct Line {
     client: String,
     method: Method,
-    path: String,
+    path: RefCell<String>,
     trace: Cell<Option<Trace>>,
     transaction: Cell<Option<Id>>,
     status: Cell<Option<u16>>,
@@ -23,11 +24,24 @@ impl Line {
         Line {
             client: client.to_str().unwrap_or_default().to_owned(),
             method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            path: RefCell::new(request.uri().path().to_owned()),
             trace: Cell::new(Trace::of_request(request.headers())),
             transaction: Cell::default(),
             status: Cell::default(),
         }
+    }
+
+    /// It asked for one of the gateway's own paths. A token in it is as good as a key, and is cut off.
+    pub(crate) fn own_path(&self, path: &str) {
+        let (shown, transaction) = match (path.strip_prefix(STATUS_ADDRESS), inquiry::parse(path)) {
+            (Some(rest), _) => {
+                let id = rest.split('.').next().unwrap_or_default();
+                (&path[..STATUS_ADDRESS.len() + id.len()], id.parse().ok())
+            }
+            (None, transaction) => (path, transaction),
+        };
+        shown.clone_into(&mut self.path.borrow_mut());
+        self.transaction.set(transaction);
     }
 
     /// The request went on as a step of this trace.
@@ -50,7 +64,7 @@ impl Line {
         tracing::info!(
             client = self.client,
             method = self.method.as_str(),
-            path = self.path,
+            path = *self.path.borrow(),
             route,
             status = self.status.get(),
             micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),

@@ -121,12 +121,12 @@ async fn route<T: Transactions>(
         Err(why) => return Ok(answer::own(bad_request(why))),
     };
     if client.door == Door::Participants {
-        measure.own_path();
+        measure.own_path(path.matched());
         let transactions = &client.worker.transactions;
         return Ok(answer::own(inquiry::answer(&head.method, path.matched(), transactions).await));
     }
     if let Some(own) = Own::of_path(path.matched()) {
-        measure.own_path();
+        measure.own_path(path.matched());
         return Ok(answer::own(own.answer(&head.method, &client.worker.transactions).await));
     }
     let sought = Sought {

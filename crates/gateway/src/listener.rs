@@ -59,7 +59,7 @@ pub(crate) async fn accept<T: Transactions>(door: Door, listener: TcpListener, w
             Ok((stream, peer)) => {
                 pause = SHORTEST_PAUSE;
                 // Taken before it may be served: a listener that waits keeps no place from the others.
-                let permit = worker.permits.clone().acquire_owned();
+                let permit = worker.permits(door).clone().acquire_owned();
                 let Some(Ok(permit)) = worker.stages.before(Stage::Draining, permit).await else { break };
                 start(&worker, door, stream, peer, permit);
             }
@@ -75,7 +75,7 @@ pub(crate) async fn accept<T: Transactions>(door: Door, listener: TcpListener, w
     }
     // The system has told these clients that they are connected: to close now would break their first request.
     let Ok(listener) = listener.into_std() else { return };
-    while let Ok(permit) = worker.permits.clone().try_acquire_owned() {
+    while let Ok(permit) = worker.permits(door).clone().try_acquire_owned() {
         let Ok((stream, peer)) = waiting(&listener) else { break };
         start(&worker, door, stream, peer, permit);
     }

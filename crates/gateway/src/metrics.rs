@@ -143,8 +143,11 @@ impl Measure {
     }
 
     /// It is a request for one of the gateway's own paths.
-    pub(crate) fn own_path(&self) {
+    pub(crate) fn own_path(&self, path: &str) {
         self.route.set(self.tally.routes.len() - 1);
+        if let Some(line) = &self.line {
+            line.own_path(path);
+        }
     }
 
     /// It went on as a step of this trace.
@@ -326,7 +329,7 @@ mod tests {
             measure.answered(if worker == 0 { 502 } else { 204 });
             drop(measure);
             drop(Measure::begin(&tally, None));
-            Measure::begin(&tally, None).own_path();
+            Measure::begin(&tally, None).own_path("/problems/refused");
         }
         let text = scraped(&metrics);
         for line in [

@@ -17,6 +17,9 @@ use tokio::time::timeout_at;
 use unanimo_contract::Transactions;
 use unanimo_upstream::Upstream;
 
+/// How many participants may ask each worker at a time.
+const INQUIRY_CONNECTIONS: u32 = 1024;
+
 /// What one worker serves with.
 pub struct Worker<T> {
     /// One of each listener's sockets, as [`crate::bind`] makes them.
@@ -54,8 +57,20 @@ pub(crate) struct Shared<T> {
     pub(crate) logs_requests: bool,
     pub(crate) protocol: http1::Builder,
     pub(crate) stages: Stages,
-    /// One for each connection that may be open.
-    pub(crate) permits: Arc<Semaphore>,
+    /// One for each connection of a client that may be open.
+    permits: Arc<Semaphore>,
+    /// The same for participants: clients that come in crowds are not in the way of whoever asks for a verdict.
+    inquiry_permits: Arc<Semaphore>,
+}
+
+impl<T> Shared<T> {
+    /// Of which every connection by this door takes one.
+    pub(crate) fn permits(&self, door: Door) -> &Arc<Semaphore> {
+        match door {
+            Door::Clients => &self.permits,
+            Door::Participants => &self.inquiry_permits,
+        }
+    }
 }
 
 /// Serves until `shutdown` is done. Then no connection is taken any more, idle ones are closed, and requests under way
@@ -77,13 +92,14 @@ pub async fn serve<T: Transactions>(
     let doors = doors.map(|(door, listener)| Ok((door, TcpListener::from_std(listener)?)));
     let doors = doors.collect::<io::Result<Vec<_>>>()?;
     // More than the system has numbers for is as many as there are.
-    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX - INQUIRY_CONNECTIONS);
     let shared = Rc::new(Shared {
         tally: metrics.worker(table.names()),
         logs_requests,
         protocol: connection::protocol(&limits),
         stages: Stages::default(),
         permits: Arc::new(Semaphore::new(all as usize)),
+        inquiry_permits: Arc::new(Semaphore::new(INQUIRY_CONNECTIONS as usize)),
         table,
         transactions,
         upstream,
@@ -101,13 +117,21 @@ pub async fn serve<T: Transactions>(
         }
     }
     let grace = clock::now() + shared.limits.grace;
-    let cut = match timeout_at(grace.into(), shared.permits.acquire_many(all)).await {
-        Ok(_ended) => 0,
-        Err(_late) => all as usize - shared.permits.available_permits(),
+    let ended = async {
+        let _clients = shared.permits.acquire_many(all).await;
+        let _participants = shared.inquiry_permits.acquire_many(INQUIRY_CONNECTIONS).await;
+    };
+    let cut = match timeout_at(grace.into(), ended).await {
+        Ok(()) => 0,
+        Err(_late) => {
+            let free = shared.permits.available_permits() + shared.inquiry_permits.available_permits();
+            (all + INQUIRY_CONNECTIONS) as usize - free
+        }
     };
     shared.stages.advance(Stage::Closing);
     // They see it at once: nothing that they wait for outlives the stage.
-    let _ended = shared.permits.acquire_many(all).await;
+    let _clients = shared.permits.acquire_many(all).await;
+    let _participants = shared.inquiry_permits.acquire_many(INQUIRY_CONNECTIONS).await;
     Ok(Drained { cut })
 }
 

@@ -147,6 +147,7 @@ fn put_concluded(out: &mut Vec<u8>, concluded: &Concluded) {
         }
         Some(Cause::Deadline) => put_number(out, 2, 2),
         Some(Cause::Interrupted) => put_number(out, 2, 3),
+        Some(Cause::Unwritable) => put_number(out, 2, 5),
         Some(Cause::Unusable(branch)) => {
             put_number(out, 2, 4);
             put_number(out, 3, branch.0.into());
@@ -272,6 +273,7 @@ fn read_concluded(body: Bytes) -> Result<Concluded, Malformed> {
         (Some(1 | 4), None) => return Err(Malformed::MissingField(3)),
         (Some(2), None) => Some(Cause::Deadline),
         (Some(3), None) => Some(Cause::Interrupted),
+        (Some(5), None) => Some(Cause::Unwritable),
         _ => return Err(Malformed::BadValue(2)),
     };
     Ok(Concluded {

@@ -27,6 +27,8 @@ pub enum Event {
     },
     /// Its client is to be told the address where the answer will be: it must not be forgotten any more.
     Promised,
+    /// What was decided is too large to be written.
+    Unwritable,
     /// The deadline has come.
     DeadlinePassed,
     /// Replay has ended, and nobody remembers what was sent before.

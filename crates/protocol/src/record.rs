@@ -73,6 +73,8 @@ pub enum Cause {
     Interrupted,
     /// A call could not be rendered from this branch's answer.
     Unusable(BranchIndex),
+    /// What had to be written next is larger than a segment of the journal.
+    Unwritable,
 }
 
 /// The verdict with what is needed to carry it out after a crash.

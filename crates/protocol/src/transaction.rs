@@ -119,6 +119,7 @@ impl Transaction {
             Event::Promised if !self.written && self.concluded.is_none() => {
                 vec![Record::Begun(render.begun(self.waves, Durability::Forced))]
             }
+            Event::Unwritable => atomic::given_up(self, Cause::Unwritable, render),
             Event::DeadlinePassed => atomic::given_up(self, Cause::Deadline, render),
             Event::Recovered => atomic::given_up(self, Cause::Interrupted, render),
             Event::Submitted | Event::Promised => Vec::new(),

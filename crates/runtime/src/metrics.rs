@@ -180,7 +180,7 @@ impl Page<'_> {
         let counts = buckets.counts();
         // Bucket n counts values below 2ⁿ, that is up to 2ⁿ − 1; the last one all that are larger.
         let bounded = counts.iter().enumerate().map(|(at, count)| match at + 1 {
-            Histogram::BUCKETS => (f64::MAX, *count),
+            Histogram::BUCKETS => (f64::INFINITY, *count),
             _ => (((1u64 << at) as f64 - 1.0) / per_unit, *count),
         });
         let bounded: Vec<(f64, u64)> = bounded.collect();

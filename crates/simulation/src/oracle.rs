@@ -170,6 +170,9 @@ impl Oracle {
             (Verdict::Rollback, Some(Cause::Unusable(branch))) => {
                 Some(format!("branch {branch} is blamed for its answer, and no call names it"))
             }
+            (Verdict::Rollback, Some(Cause::Unwritable)) => {
+                Some("its records fit into every segment here".to_owned())
+            }
             (Verdict::Rollback, Some(Cause::Interrupted)) => {
                 (story.life == life).then(|| "nothing has interrupted it".to_owned())
             }
@@ -277,6 +280,7 @@ fn end_of(concluded: &Concluded) -> &'static str {
         Some(Cause::Refused(_)) => "refused",
         Some(Cause::Deadline) => "deadline",
         Some(Cause::Interrupted) => "interrupted",
+        Some(Cause::Unwritable) => "too-large",
         Some(Cause::Unusable(_)) => "unusable-answer",
     }
 }

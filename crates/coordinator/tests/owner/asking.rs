@@ -3,7 +3,7 @@
 use crate::fixtures::{done, keyed, plan, read_only, refused, silence, submission, two_phase};
 use crate::shell::{SECOND, Shell, config, header};
 use unanimo_contract::{AnswerAt, Id, Inquiry, Mode, Node, Operation, Plan, Shard, Submission, Verdict};
-use unanimo_coordinator::{Owner, Unwritten};
+use unanimo_coordinator::{Config, Owner, Unwritten};
 use unanimo_protocol::{Epoch, Record};
 
 fn asking(mode: Mode) -> Plan {
@@ -177,4 +177,32 @@ fn a_client_may_be_answered_at_the_verdict() {
     let told = shell.told(waiter);
     assert_eq!((told.answer.status, told.finished), (200, Some(false)));
     assert_eq!(shell.under_way(), [(0, Operation::Commit), (1, Operation::Commit)]);
+}
+
+#[test]
+fn a_commit_that_no_segment_can_hold_rolls_back_and_says_so() {
+    for respond_async in [false, true] {
+        let mut shell = shell();
+        let waiter = shell.submit(Submission { respond_async, ..submission(&asking(Mode::TwoPhase)) });
+        if !respond_async {
+            shell.answer_all(&done());
+        }
+        shell.refuse(Unwritten::TooLarge);
+        assert_eq!(shell.told(waiter).answer.status, 413);
+        shell.answer_all(&done());
+        assert_eq!(shell.owner.open_len(), 0);
+    }
+}
+
+#[test]
+fn rollbacks_that_were_acknowledged_leave_nothing_to_hear() {
+    let mut shell = Shell::with(Config { open_limit: 3, ..config() });
+    shell.asking = true;
+    for _ in 0..10 {
+        let waiter = shell.submit(submission(&asking(Mode::TwoPhase)));
+        shell.answer(0, done());
+        shell.answer(1, refused());
+        assert_eq!(shell.told(waiter).answer.status, 409);
+        shell.answer_all(&done());
+    }
 }

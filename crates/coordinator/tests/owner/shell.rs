@@ -158,6 +158,14 @@ impl Shell {
         self.carry_out();
     }
 
+    /// The journal refuses the newest append: what stood before stands.
+    pub fn refuse_last(&mut self, why: Unwritten) {
+        let append = self.appends.pop().unwrap();
+        self.disk.decisions.pop();
+        self.owner.unwritten(self.at(), append.transaction, why);
+        self.carry_out();
+    }
+
     /// Answers the call of a branch that is under way, of the only transaction.
     pub fn answer(&mut self, branch: u8, answer: Answer) {
         let at = self.calls.iter().position(|call| call.branch == BranchIndex(branch)).unwrap();

@@ -1,10 +1,11 @@
 //! Calls that name the answers of others, from the outside.
 
-use crate::fixtures::{done, json_of, plan, problem, read_only, refused, silence, submission};
+use crate::fixtures::{done, json_of, plan, problem, read_only, refused, request, silence, submission};
 use crate::shell::{SECOND, Shell};
 use bytes::Bytes;
 use serde_json::json;
-use unanimo_contract::{Answer, Mode, Operation, ParticipantCall, Plan};
+use unanimo_contract::{Answer, Mode, Operation, ParticipantCall, Plan, Submission};
+use unanimo_coordinator::Unwritten;
 
 /// Branch `b` is told what branch `a` has answered.
 fn two_waves(mode: Mode) -> Plan {
@@ -77,7 +78,7 @@ fn an_answer_of_no_use_is_502_names_its_branch_and_rolls_back() {
         (receipt("no json"), "not JSON"),
         (receipt(r#"{"receipt":"r","amount":1,"receipt":"s"}"#), "ambiguous"),
         (receipt(r#"{"receipt":"..","amount":1}"#), "cannot be part of a path"),
-        (too_long, "not JSON"),
+        (too_long, "the answer is too long"),
     ] {
         let mut shell = Shell::new();
         let waiter = shell.begin(submission(&two_waves(Mode::TwoPhase)));
@@ -126,4 +127,73 @@ fn a_wave_is_rendered_once_whatever_comes_after_it() {
         shell.pass(SECOND);
         assert_eq!(shell.calls[0].body, first);
     }
+}
+
+#[test]
+fn what_a_later_call_makes_of_the_request_alone_is_judged_before_anything_begins() {
+    let naming = |value: &str| {
+        let mut plan = two_waves(Mode::TwoPhase);
+        plan.branches[1].body = Some(json!({ "a": "${branches.a.response.receipt}", "b": value }));
+        plan
+    };
+    let long = format!("${{request.body.amount}} {}", "x".repeat(70_000));
+    let mut path = two_waves(Mode::TwoPhase);
+    path.branches[1].path = "/b/${branches.a.response.receipt}/${request.body.dots}".to_owned();
+    for (plan, status) in [
+        (naming("${request.body.missing}"), 422),
+        (naming("${request.body.text + 1}"), 422),
+        (path, 422),
+        (naming(&long), 413),
+    ] {
+        let mut shell = Shell::new();
+        let request = request(br#"{"amount":10.10,"text":"t","dots":".."}"#);
+        let waiter = shell.submit(Submission { request, ..submission(&plan) });
+        let told = shell.told(waiter).answer.clone();
+        assert_eq!(told.status, status, "{told:?}");
+        assert_eq!(json_of(&told)["branch"], "b");
+        assert!(shell.disk.decisions.is_empty());
+    }
+}
+
+#[test]
+fn a_value_that_an_answer_may_make_needless_is_not_demanded_of_the_request() {
+    let mut plan = two_waves(Mode::TwoPhase);
+    let either = "${branches.a.response.ok ? request.body.amount : request.body.other}";
+    plan.branches[1].path = "/b".to_owned();
+    plan.branches[1].body = Some(json!({ "either": either }));
+    let mut shell = Shell::new();
+    shell.begin(submission(&plan));
+    shell.answer(0, receipt(r#"{"ok":true}"#));
+    shell.sync();
+    assert_eq!(&shell.calls[0].body[..], br#"{"either":10.10}"#);
+}
+
+#[test]
+fn an_answer_that_is_too_long_is_not_an_answer_that_lacks_a_value() {
+    let mut plan = two_waves(Mode::TwoPhase);
+    plan.branches[1].path = "/b".to_owned();
+    let asked = "${has(branches.a.response.x) ? branches.a.response.x : 'none'}";
+    plan.branches[1].body = Some(json!({ "x": asked }));
+    for (answer, left) in [(receipt("{}"), 1), (Answer { body: None, ..done() }, 0)] {
+        let mut shell = Shell::new();
+        let waiter = shell.begin(submission(&plan));
+        shell.answer(0, answer);
+        shell.sync();
+        assert_eq!(shell.calls.iter().filter(|call| call.branch.0 == 1).count(), left);
+        let told = shell.replies.get(&waiter).map(|reply| reply.as_ref().unwrap().answer.status);
+        assert_eq!(told, (left == 0).then_some(502));
+    }
+}
+
+#[test]
+fn a_wave_that_no_segment_can_hold_rolls_back_and_says_so() {
+    let mut shell = Shell::new();
+    let waiter = shell.begin(submission(&two_waves(Mode::TwoPhase)));
+    shell.answer(0, receipt(RECEIPT));
+    shell.refuse_last(Unwritten::TooLarge);
+    let told = shell.told(waiter).answer.clone();
+    assert_eq!((told.status, problem(&told)), (413, "too-large".to_owned()));
+    assert_eq!(shell.under_way(), [(0, Operation::Rollback)]);
+    shell.answer_all(&done());
+    assert_eq!(shell.owner.open_len(), 0);
 }

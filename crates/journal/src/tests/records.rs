@@ -40,6 +40,7 @@ fn concluded() -> impl Strategy<Value = Record> {
         branch().prop_map(|branch| Some(Cause::Refused(branch))),
         Just(Some(Cause::Deadline)),
         Just(Some(Cause::Interrupted)),
+        Just(Some(Cause::Unwritable)),
         branch().prop_map(|branch| Some(Cause::Unusable(branch))),
     ];
     (any::<bool>(), cause, any::<u32>(), bytes(), any::<bool>()).prop_map(

@@ -302,14 +302,16 @@ fn every_event() -> Vec<Event> {
             }
         }
     }
-    events.extend([Event::Promised, Event::DeadlinePassed, Event::Recovered]);
+    events.extend([Event::Promised, Event::Unwritable, Event::DeadlinePassed, Event::Recovered]);
     events
 }
 
 fn branch_of(event: Event) -> Option<BranchIndex> {
     match event {
         Event::Sending { branch, .. } | Event::Answered { branch, .. } => Some(branch),
-        Event::Submitted | Event::Promised | Event::DeadlinePassed | Event::Recovered => None,
+        Event::Submitted | Event::Promised | Event::Unwritable | Event::DeadlinePassed | Event::Recovered => {
+            None
+        }
     }
 }
 
@@ -324,6 +326,7 @@ fn event_word(event: Event) -> (usize, String) {
         Event::Promised => (7, "promised".to_owned()),
         Event::DeadlinePassed => (8, "deadline".to_owned()),
         Event::Recovered => (9, "recovered".to_owned()),
+        Event::Unwritable => (10, "unwritable".to_owned()),
     }
 }
 
@@ -353,6 +356,7 @@ fn expected_cause(event: Event) -> Option<Cause> {
         Event::Answered { branch, outcome: Outcome::Refused, .. } => Some(Cause::Refused(branch)),
         Event::DeadlinePassed => Some(Cause::Deadline),
         Event::Recovered => Some(Cause::Interrupted),
+        Event::Unwritable => Some(Cause::Unwritable),
         Event::Answered { .. } | Event::Submitted | Event::Promised | Event::Sending { .. } => None,
     }
 }
