@@ -34,17 +34,24 @@ fn every_request_has_a_line_with_its_transaction_and_its_trace() {
     counter.post("/pay", &[], "{}").unwrap();
     counter.get("/nobody-has-it");
     counter.get("/plain");
-    let lines = requests(&counter, 5);
+    let status =
+        format!("/transactions/{}.{}", named.header("unanimo-transaction").unwrap(), "t0kent0kent0k");
+    counter.get(&status);
+    let lines = requests(&counter, 6);
     let field = |name: &str| lines.iter().map(|line| line[name].clone()).collect::<Vec<_>>();
-    assert_eq!(field("route"), ["pay", "pay", "pay", "(none)", "plain"]);
-    assert_eq!(field("path"), ["/pay", "/pay", "/pay", "/nobody-has-it", "/plain"]);
-    assert_eq!(field("method"), ["POST", "POST", "POST", "GET", "GET"]);
-    assert_eq!(field("status"), [201, 409, 422, 404, 200]);
+    assert_eq!(field("route"), ["pay", "pay", "pay", "(none)", "plain", "(own)"]);
+    let shown = status.split('.').next().unwrap();
+    assert_eq!(field("path"), ["/pay", "/pay", "/pay", "/nobody-has-it", "/plain", shown]);
+    assert_eq!(field("method"), ["POST", "POST", "POST", "GET", "GET", "GET"]);
+    assert_eq!(field("status"), [201, 409, 422, 404, 200, 404]);
     assert!(lines.iter().all(|line| line["client"] == "127.0.0.1" && line["micros"].is_u64()), "{lines:?}");
     let ids = [&named, &own].map(|answer| answer.header("unanimo-transaction").unwrap());
-    assert_eq!(field("transaction"), [json!(ids[0]), json!(ids[1]), json!(null), json!(null), json!(null)]);
+    assert_eq!(
+        field("transaction"),
+        [json!(ids[0]), json!(ids[1]), json!(null), json!(null), json!(null), json!(ids[0])]
+    );
     let id: unanimo_contract::Id = ids[1].parse().unwrap();
-    let [_, _, unrendered, unknown, plain] = &lines[..] else { panic!("{lines:?}") };
+    let [_, _, unrendered, unknown, plain, _] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!(
         (&lines[0]["trace"], &lines[1]["trace"]),
         (&json!(trace), &json!(format!("{:032x}", id.bits())))
@@ -52,7 +59,7 @@ fn every_request_has_a_line_with_its_transaction_and_its_trace() {
     assert_eq!((&unrendered["trace"], &unknown["trace"]), (&json!(null), &json!(null)));
     let asked = counter.right.calls().into_iter().find(|call| call.path == "/plain").unwrap();
     assert!(asked.header("traceparent").unwrap().contains(plain["trace"].as_str().unwrap()));
-    assert!(!counter.gateway.said().contains("s3cret"));
+    assert!(!counter.gateway.said().contains("s3cret") && !counter.gateway.said().contains("t0ken"));
 }
 
 #[test]

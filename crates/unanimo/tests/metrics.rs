@@ -97,6 +97,8 @@ fn the_page_and_the_gateway_say_the_same() {
     assert_eq!(here.difference(&there).collect::<Vec<_>>(), [""; 0], "on the page, and not exported");
     for (name, said) in &exported {
         assert_eq!(said, &documented[name], "{name}");
+        let last = format!("{name}_bucket{{le=\"+Inf\"");
+        assert!(said.kind != "histogram" || text.contains(&last), "{name} counts all in its last bucket");
     }
 }
 

@@ -37,6 +37,8 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// A gateway that serves on loopback until it is dropped.
 pub struct Gateway {
     pub address: SocketAddr,
+    /// The listener for participants.
+    pub inquiries: SocketAddr,
     pub double: Double,
     metrics: Metrics,
     stop: Option<oneshot::Sender<()>>,
@@ -133,6 +135,8 @@ impl Gateway {
         let table = Arc::new(Table::build(&config, &services).unwrap());
         let listeners = unanimo_gateway::bind(&listener, 1).unwrap();
         let address = listeners[0].local_addr().unwrap();
+        let mut participants = unanimo_gateway::bind(&listener, 1).unwrap();
+        let inquiries = participants[0].local_addr().unwrap();
         let metrics = Metrics::new();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn({
@@ -143,7 +147,7 @@ impl Gateway {
                     let upstream = Upstream::new(services);
                     let worker = Worker {
                         listeners,
-                        inquiries: None,
+                        inquiries: participants.pop(),
                         table,
                         transactions,
                         upstream,
@@ -156,7 +160,7 @@ impl Gateway {
                 })
             }
         });
-        Gateway { address, double, metrics, stop: Some(stop), thread: Some(thread) }
+        Gateway { address, inquiries, double, metrics, stop: Some(stop), thread: Some(thread) }
     }
 
     pub fn connect(&self) -> Wire {
