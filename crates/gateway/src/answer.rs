@@ -70,13 +70,15 @@ fn own_mistake(what: &str) -> Response<Body> {
 pub(crate) struct Download {
     answer: Answer,
     idle: Idle,
+    /// Why it broke off, told at the next look: what came before leaves first, since an error throws away what waits.
+    broke: Option<unanimo_upstream::Error>,
     /// The client's connection waits for an answer until the body has gone.
     _answering: Answering,
 }
 
 impl Download {
     pub(crate) fn new(answer: Answer, patience: Duration, answering: Answering) -> Download {
-        Download { answer, idle: Idle::new(patience), _answering: answering }
+        Download { answer, idle: Idle::new(patience), broke: None, _answering: answering }
     }
 }
 
@@ -110,12 +112,23 @@ impl http_body::Body for Body {
                 return Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));
             }
         };
+        if let Some(error) = download.broke.take() {
+            return Poll::Ready(Some(Err(Error::Service(error))));
+        }
         let Poll::Ready(frame) = Pin::new(&mut download.answer).poll_frame(cx) else {
             ready!(download.idle.poll_over(cx));
             return Poll::Ready(Some(Err(Error::Silent)));
         };
         download.idle.moved();
-        Poll::Ready(frame.map(|frame| frame.map_err(Error::Service)))
+        match frame {
+            Some(Err(error)) => {
+                download.broke = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
