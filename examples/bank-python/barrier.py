@@ -9,7 +9,8 @@ from http import HTTPStatus
 
 MARKS = """CREATE TABLE IF NOT EXISTS marks (
     transaction_id TEXT, branch TEXT, state TEXT DEFAULT 'new', answer TEXT DEFAULT '{}', ended_at INTEGER,
-    held_at INTEGER DEFAULT (unixepoch()), inquire TEXT, PRIMARY KEY (transaction_id, branch));"""
+    held_at INTEGER DEFAULT (unixepoch()), inquire TEXT, PRIMARY KEY (transaction_id, branch));
+CREATE INDEX IF NOT EXISTS marks_held ON marks (state) WHERE state = 'held';"""
 MARKS_KEPT_S = 7 * 24 * 3600  # Longer than any outage of the gateway.
 LOCK = threading.Lock()
 
@@ -67,15 +68,15 @@ def hold(db, business, thing, branch, body):
         return "refused", problem(409, refusal)
 
 
-def held(db, seconds, most=100):
-    """Branches that have waited so long for their verdict, and the address where it can be asked for."""
+def held(db, seconds, after=0, most=100):
+    """Branches that have waited so long for their verdict, the oldest first: row, branch, and the address to ask at."""
     with LOCK:
         rows = db.execute(
-            "SELECT transaction_id, branch, inquire FROM marks"
-            " WHERE state = 'held' AND inquire IS NOT NULL AND held_at <= unixepoch() - ? LIMIT ?",
-            (seconds, most),
+            "SELECT rowid, transaction_id, branch, inquire FROM marks WHERE state = 'held' AND inquire IS NOT NULL"
+            " AND held_at <= unixepoch() - ? AND rowid > ? ORDER BY rowid LIMIT ?",
+            (seconds, after, most),
         ).fetchall()
-    return [((transaction, branch), inquire) for transaction, branch, inquire in rows]
+    return [(row, (transaction, branch), inquire) for row, transaction, branch, inquire in rows]
 
 
 def clean(db):

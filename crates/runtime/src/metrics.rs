@@ -50,7 +50,11 @@ fn transactions(page: &mut Page<'_>, tally: &Tally) -> fmt::Result {
     // What has not happened yet is 0: a series that appears with its first event hides that event from rates.
     let of = |counts: &BTreeMap<Mode, u64>, mode| counts.get(&mode).copied().unwrap_or_default();
     let modes = |counts| Mode::ALL.map(|mode| ([("mode", mode.as_str())], of(counts, mode)));
-    page.counters("transactions_begun", "Transactions whose beginning is durable", modes(&tally.begun))?;
+    page.counters(
+        "transactions_begun",
+        "Transactions that have begun, also those whose beginning is not written",
+        modes(&tally.begun),
+    )?;
     let ends =
         tally.concluded.iter().map(|((mode, end), count)| ([("mode", mode.as_str()), ("end", *end)], *count));
     page.counters("transactions_concluded", "Verdicts, by how they came about", ends)?;

@@ -180,7 +180,7 @@ impl<P: Participant> Worker<P> {
                 %transaction, %trace, branch, "heuristic: the branch ended against the verdict; an operator has to look"
             ),
             Notice::Unrendered { what } => tracing::warn!(
-                %transaction, %trace, what, "the client's answer lacks what it should hold; null was sent in its place"
+                %transaction, %trace, what, "the client's answer lacks what it should hold; a value of its body is null, a header is left out"
             ),
             Notice::Recovered => {
                 let micros = self.inner.links.clock.now().time.0;

@@ -1,4 +1,4 @@
-//! Tables for people: as wide as what they hold, and never wider than the terminal.
+//! Tables for people: as wide as what they hold, and no wider than the terminal while any column can give.
 
 use std::io::{self, IsTerminal};
 

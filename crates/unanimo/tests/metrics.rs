@@ -103,6 +103,19 @@ fn the_page_and_the_gateway_say_the_same() {
 }
 
 #[test]
+fn the_page_names_every_word_for_an_end() {
+    let source = include_str!("../../coordinator/src/tally.rs");
+    let (_, function) = source.split_once("fn end_word").unwrap();
+    let (_, line) = PAGE.split_once("\n`end` is ").unwrap();
+    let words = |text: &str, mark: char| -> BTreeSet<String> {
+        text.split(mark).skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let known = words(function.split_once("\n}").unwrap().0, '"');
+    assert!(known.len() >= 5, "{known:?}");
+    assert_eq!(words(line.split_once(';').unwrap().0, '`'), known);
+}
+
+#[test]
 fn names_and_units_follow_the_conventions() {
     for (name, said) in documented() {
         let plain = name.strip_suffix("_total").unwrap_or(&name);

@@ -1,7 +1,9 @@
-"""What is refused, what is turned away, and what comes twice at the same time."""
+"""What is refused, what is turned away, what comes twice at the same time, and what never comes."""
 import json
 import threading
+import time
 
+import answering
 from running import DONE, REFUSED, TestCase
 
 
@@ -45,3 +47,17 @@ class Calls(TestCase):
         self.assertEqual(bank.request("POST", "/loans/prepare", body, **names)[:2], (404, None))
         self.assertEqual(bank.request("POST", "/debits/prepare", "x" * 70_000, **names)[:2], (413, None))
         self.assertEqual(bank.audit()["held"], 0)
+
+    def test_a_bank_that_was_told_nothing_asks_by_itself(self):
+        gateway = answering.start(self)
+        bank = self.participant("bank.py", "--accounts", "1", "--balance", "1000")
+        for word in ("commit", "rollback", "pending"):
+            names = {"Unanimo_Transaction": word, "Unanimo_Branch": "b", "Unanimo_Inquire": f"{gateway}/{word}"}
+            body = '{"account": "account-0", "amount": 100}'
+            self.assertEqual(bank.request("POST", "/debits/prepare", body, **names)[0], 200)
+        until = time.monotonic() + 20
+        while len(bank.audit()["moves"]["held"]) > 1 and time.monotonic() < until:
+            time.sleep(0.05)
+        states = {state: list(moves) for state, moves in bank.audit()["moves"].items()}
+        self.assertEqual(states, {"held": ["pending"], "committed": ["commit"], "rolled-back": ["rollback"]})
+        self.assertEqual(bank.audit()["balances"], 1000 - 100 - 100)
