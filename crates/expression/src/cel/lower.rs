@@ -151,7 +151,10 @@ impl<'a> Lowering<'a> {
             ("-_", None, [operand]) => Ok(Node::Negate(self.boxed(operand)?)),
             ("_&&_", None, [left, right]) => Ok(Node::And(self.pair(left, right)?)),
             ("_||_", None, [left, right]) => Ok(Node::Or(self.pair(left, right)?)),
-            ("_[_]", None, [of, index]) => Ok(Node::Index(self.pair(of, index)?)),
+            ("_[_]", None, [of, index]) => {
+                self.check_indexed(of)?;
+                Ok(Node::Index(self.pair(of, index)?))
+            }
             ("_?_:_", None, [condition, yes, no]) => {
                 Ok(Node::Conditional(Box::new([self.node(condition)?, self.node(yes)?, self.node(no)?])))
             }
@@ -172,6 +175,17 @@ impl<'a> Lowering<'a> {
 
     fn pair(&mut self, left: &'a IdedExpr, right: &'a IdedExpr) -> Result<Box<[Node; 2]>, ParseError> {
         Ok(Box::new([self.node(left)?, self.node(right)?]))
+    }
+
+    /// What an expression names must be known before it runs: only in a value may brackets hold something computed.
+    fn check_indexed(&self, of: &'a IdedExpr) -> Result<(), ParseError> {
+        match self.outside(of) {
+            Err(error) if error.offset == self.end(of) => {
+                let message = format!("{}, as a text in quotes: it cannot be computed", error.message);
+                Err(ParseError::new(error.offset, message))
+            }
+            other => other.map(|_| ()),
+        }
     }
 
     fn has(&mut self, tree: &'a IdedExpr, what: &'a IdedExpr) -> Lowered {

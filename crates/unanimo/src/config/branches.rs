@@ -4,10 +4,11 @@ use super::cursor::{Cursor, Fields};
 use super::headers::{self, Use};
 use super::likely::suggestion;
 use super::names::{service, unique_name};
+use super::order::{self, Waits};
 use super::scalars::milliseconds;
 use super::services::Services;
-use super::source::Span;
 use super::template::{Place, Scope};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use unanimo_contract::{BranchPlan, Mode, Operation, Verdict};
 use unanimo_protocol::BranchSet;
@@ -18,8 +19,6 @@ const KEYS: [&str; 8] = ["name", "service", "path", "paths", "headers", "body", 
 pub struct Branches {
     /// The names that could be read.
     pub names: Vec<String>,
-    /// Where each of them stands.
-    pub spans: Vec<Span>,
     /// The branches; `None` where one of them is wrong.
     pub plans: Option<Vec<BranchPlan>>,
 }
@@ -45,17 +44,18 @@ pub fn read(cursor: Cursor, mode: Option<Mode>, scope: &Scope, services: &Servic
         read.push(Branch { name, fields });
     }
     let names: Vec<_> = read.iter().map(|branch| branch.name.unwrap_or_default().to_owned()).collect();
-    let scope = Scope { answers: &names, ..*scope };
-    let plans: Vec<_> = read.iter().map(|branch| branch.plan(mode, &scope, services)).collect();
-    let orders: Vec<_> = read.iter().map(|branch| branch.after(&names)).collect();
-    let is_ordered = check_order(&read, &names, &orders);
+    let (mut plans, mut waits) = (Vec::new(), Vec::new());
+    for branch in &read {
+        let named = RefCell::default();
+        let scope = Scope { answers: &names, named: Some(&named), ..*scope };
+        let after = branch.after(&names).unwrap_or_default();
+        let plan = branch.plan(mode, &scope, services);
+        plans.push(plan.map(|plan| BranchPlan { after: after.clone(), ..plan }));
+        waits.push(Waits { after, after_span: branch.fields.span_of("after"), named: named.into_inner() });
+    }
+    let is_ordered = order::check(cursor.notes(), &names, &waits);
     let plans: Option<Vec<BranchPlan>> = plans.into_iter().collect();
-    let plans = plans.filter(|_| is_ordered).map(|plans| {
-        let ordered = plans.into_iter().zip(orders);
-        ordered.map(|(plan, after)| BranchPlan { after: after.unwrap_or_default(), ..plan }).collect()
-    });
-    let spans = read.iter().map(|branch| branch.fields.span_of("name")).collect();
-    Some(Branches { names, spans, plans })
+    Some(Branches { names, plans: plans.filter(|_| is_ordered) })
 }
 
 /// A branch that is being read.
@@ -146,37 +146,4 @@ fn paths(cursor: Cursor, mode: Option<Mode>, scope: &Scope) -> Option<Vec<(Strin
 
 fn operations(mode: Mode) -> [Operation; 3] {
     [mode.first(), mode.telling(Verdict::Commit), mode.telling(Verdict::Rollback)]
-}
-
-/// Whether `after` lets every branch begin one day.
-fn check_order(branches: &[Branch], names: &[String], orders: &[Option<Vec<u8>>]) -> bool {
-    let waits_for =
-        |branch: usize| orders.get(branch).into_iter().flatten().flatten().map(|at| usize::from(*at));
-    let mut held: Vec<usize> = (0..branches.len()).collect();
-    loop {
-        let still: Vec<_> =
-            held.iter().copied().filter(|it| waits_for(*it).any(|other| held.contains(&other))).collect();
-        if still.len() == held.len() {
-            break;
-        }
-        held = still;
-    }
-    let Some(first) = held.first() else { return true };
-    // Each of them waits for another of them: whoever follows that comes back to where it was.
-    let mut way = vec![*first];
-    while let Some(next) = way.last().and_then(|at| waits_for(*at).find(|other| held.contains(other))) {
-        if let Some(start) = way.iter().position(|at| *at == next) {
-            way.drain(..start);
-            way.push(next);
-            break;
-        }
-        way.push(next);
-    }
-    let waits: Vec<_> =
-        way.iter().filter_map(|at| Some(format!("waits for `{}`", names.get(*at)?))).skip(1).collect();
-    if let Some((branch, name)) = way.first().and_then(|at| branches.get(*at).zip(names.get(*at))) {
-        let message = format!("`after` goes in a circle: `{name}` {}", waits.join(", which "));
-        branch.fields.notes().wrong(branch.fields.span_of("after"), message);
-    }
-    false
 }

@@ -21,6 +21,7 @@ mod merge;
 mod mistake;
 mod names;
 mod number;
+mod order;
 mod report;
 mod routes;
 mod scalars;

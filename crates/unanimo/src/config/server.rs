@@ -88,6 +88,12 @@ fn participants(cursor: Cursor, taken: &mut Vec<Taken>) -> Option<ParticipantsCo
             format!("participants cannot reach `{address}`: it stands for every address of this machine");
         cursor.wrong_but(message, "say how they reach it: `url: http://gateway.internal:8082`");
     }
+    if url.is_none() && address.port() == 0 {
+        let message =
+            "the port 0 is another one at each start, and participants keep the address that they were given";
+        let help = "name a port, or say with `url` how they reach it";
+        cursor.notes().unwise(fields.span_of("address"), message, help);
+    }
     Some(ParticipantsConfig { address, url: url.map_or(Some(None), |url| url.map(Some))? })
 }
 

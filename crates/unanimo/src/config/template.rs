@@ -6,7 +6,11 @@ use super::source::Span;
 use super::yaml::{Node, Scalar, Value};
 use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use std::cell::RefCell;
 use unanimo_expression::{ParseError, Reference, Template};
+
+/// The places of the branches whose answers have been named, and where.
+pub type NamedAnswers = RefCell<Vec<(u8, Span)>>;
 
 /// What may be named.
 pub struct Scope<'a> {
@@ -16,6 +20,8 @@ pub struct Scope<'a> {
     pub answers: &'a [String],
     /// The client's credentials that the route passes on.
     pub credentials: &'a [HeaderName],
+    /// Takes down whose answers are named, while a branch is read.
+    pub named: Option<&'a NamedAnswers>,
 }
 
 /// Where the text will stand.
@@ -86,11 +92,17 @@ impl<'a> Cursor<'a> {
                 self.wrong_but(message, help);
                 false
             }
-            Reference::BranchResponse { branch, .. } if !scope.answers.contains(branch) => {
-                let names = scope.answers.iter().map(String::as_str);
-                let message = format!("`{reference}`: the route has no branch `{branch}`");
-                self.wrong_but(message, suggestion(branch, names));
-                false
+            Reference::BranchResponse { branch, .. } => {
+                let Some(place) = scope.answers.iter().position(|known| known == branch) else {
+                    let names = scope.answers.iter().map(String::as_str);
+                    let message = format!("`{reference}`: the route has no branch `{branch}`");
+                    self.wrong_but(message, suggestion(branch, names));
+                    return false;
+                };
+                if let (Some(named), Ok(place)) = (scope.named, u8::try_from(place)) {
+                    named.borrow_mut().push((place, self.span()));
+                }
+                true
             }
             _ => true,
         }

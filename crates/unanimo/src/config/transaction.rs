@@ -1,7 +1,7 @@
 //! A transactional route: what becomes its plan.
 
 use super::answers;
-use super::branches::{self, Branches};
+use super::branches;
 use super::cursor::{Cursor, Fields};
 use super::headers::{self, Use};
 use super::matching::Matching;
@@ -11,11 +11,9 @@ use super::template::Scope;
 use http::HeaderName;
 use std::sync::Arc;
 use std::time::Duration;
-use unanimo_contract::plan::{LANGUAGE, PlanError};
+use unanimo_contract::plan::LANGUAGE;
 use unanimo_contract::{AnswerAt, Mode, Plan};
-use unanimo_coordinator::InvalidPlan;
 use unanimo_gateway::TransactionConfig;
-use unanimo_protocol::OutlineError;
 
 const KEYS: [&str; 8] =
     ["mode", "deadline", "answer_timeout", "answer_at", "pass_credentials", "branches", "respond", "refused"];
@@ -51,13 +49,14 @@ pub fn read(
         parameters: matching.map(|matching| matching.parameters.as_slice()),
         answers: &[],
         credentials: &credentials,
+        named: None,
     };
     let branches = fields.need("branches").and_then(|it| branches::read(it, mode, &scope, services));
     let names = branches.as_ref().map(|branches| branches.names.as_slice()).unwrap_or_default();
     let scope = Scope { answers: names, ..scope };
     let respond = fields.get("respond").map(|cursor| answers::respond(cursor, &scope));
     let refused = fields.get("refused").map(|cursor| answers::refused(cursor, &scope));
-    let Branches { plans, spans, .. } = branches?;
+    let plans = branches?.plans;
     let plan = Plan {
         language: LANGUAGE,
         route: route.to_owned(),
@@ -70,15 +69,8 @@ pub fn read(
         refused: refused.map_or(Some(None), |read| read.map(Some))?,
     };
     // Everything has been checked piece by piece; whoever runs the plan has the last word on the whole.
-    match unanimo_coordinator::check(&plan) {
-        Ok(()) => {}
-        Err(InvalidPlan::Plan(PlanError::Outline(OutlineError::Cycle(at)))) => {
-            let name = plan.branch(at).map_or("", |branch| &branch.name);
-            let message = format!("`{name}` waits for itself, by answers that calls name and by `after`");
-            let span = spans.get(at.at()).copied();
-            fields.notes().wrong(span.unwrap_or(cursor.span()), message);
-        }
-        Err(error) => fields.wrong(error.to_string()),
+    if let Err(error) = unanimo_coordinator::check(&plan) {
+        fields.wrong(error.to_string());
     }
     Some(TransactionConfig { plan: Arc::new(plan), pass_credentials: credentials })
 }
