@@ -184,6 +184,16 @@ more: --after b";
     }
 
     #[test]
+    fn any_list_fits_sixty_columns() {
+        let mut widest = view("0a8sd8p0r0000g0000000rq7tm", "rolled-back", true);
+        widest["route"] = json!("a-route-of-a-long-name");
+        widest["heuristic"] = json!(true);
+        let said = list(&json!({ "transactions": [widest] }), Reader { width: Some(60), ..READER });
+        assert!(said.lines().all(|line| line.chars().count() <= 60), "{said}");
+        assert!(said.contains("0a8sd8p0r0000g0000000rq7tm"), "{said}");
+    }
+
+    #[test]
     fn nothing_is_said_to_be_nothing() {
         assert_eq!(list(&json!({ "transactions": [], "next": null }), READER), "no transactions");
     }
