@@ -290,6 +290,12 @@ impl Owner {
                 count(&mut self.tally.concluded, (mode, end_word(concluded.cause)));
             }
             Record::Told { branch } => self.load.told(&open.ready.branches[branch.at()].service),
+            // Where nothing is written, the answer alone says that a branch has heard.
+            Record::Answered { branch, operation, outcome: Outcome::Done | Outcome::ReadOnly }
+                if operation.tells().is_some() =>
+            {
+                self.load.told(&open.ready.branches[branch.at()].service);
+            }
             Record::Heuristic { branch } => {
                 self.load.told(&open.ready.branches[branch.at()].service);
                 self.tally.heuristic += 1;

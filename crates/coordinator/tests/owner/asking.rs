@@ -83,6 +83,20 @@ fn a_rollback_writes_nothing_and_is_forgotten_with_its_last_acknowledgement() {
 }
 
 #[test]
+fn a_branch_that_has_acknowledged_what_is_not_written_counts_no_more() {
+    let mut shell = Shell::with(Config { open_limit: 2, ..config() });
+    shell.asking = true;
+    for _ in 0..4 {
+        let waiter = shell.submit(submission(&asking(Mode::TwoPhase)));
+        shell.answer(0, done());
+        shell.answer(1, refused());
+        assert_eq!(shell.told(waiter).answer.status, 409);
+        shell.answer(0, done());
+        assert_eq!(shell.owner.open_len(), 0);
+    }
+}
+
+#[test]
 fn who_only_read_commits_without_a_word_on_disk() {
     let mut shell = shell();
     let waiter = shell.submit(submission(&asking(Mode::TwoPhase)));
