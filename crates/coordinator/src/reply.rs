@@ -4,6 +4,7 @@ use crate::open::Open;
 use crate::{Action, Now, Owner};
 use std::sync::Arc;
 use unanimo_contract::{AnswerAt, Reply, Severed, Verdict};
+use unanimo_protocol::planted::{Mistake, planted};
 
 /// What the waiter is told now; `None` where it is better to wait.
 pub(crate) fn due(open: &Open, now: Now, leaving: bool) -> Option<Result<Reply, Severed>> {
@@ -11,7 +12,7 @@ pub(crate) fn due(open: &Open, now: Now, leaving: bool) -> Option<Result<Reply, 
     let ready = match open.verdict() {
         // Not known to be durable: the connection is closed only if the disk never answers.
         _ if !open.core.has_begun() => late,
-        None => (late || leaving || open.respond_async) && open.core.is_written(),
+        None => (late || leaving || open.respond_async) && may_promise(open),
         Some(Verdict::Commit) if open.ready.plan.answer_at == AnswerAt::Verdict => true,
         Some(Verdict::Commit) => {
             late || leaving || open.core.is_finished() || open.core.heuristic().is_some()
@@ -21,9 +22,14 @@ pub(crate) fn due(open: &Open, now: Now, leaving: bool) -> Option<Result<Reply, 
     ready.then(|| known(open))
 }
 
+/// Whether a client may be told where the answer will be: a crash does not forget it.
+fn may_promise(open: &Open) -> bool {
+    open.core.is_written() || planted(Mistake::PromisesUnwritten)
+}
+
 /// All that is known now, and nothing that is not.
 pub(crate) fn known(open: &Open) -> Result<Reply, Severed> {
-    if !open.core.is_written() && open.verdict().is_none() {
+    if !may_promise(open) && open.verdict().is_none() {
         return Err(Severed);
     }
     let (transaction, finished) = (open.core.id(), open.core.is_finished());

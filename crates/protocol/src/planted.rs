@@ -19,6 +19,12 @@ pub enum Mistake {
     RendersAgain,
     /// An unknown transaction is presumed to be rolled back before replay has ended.
     PresumesEarly,
+    /// An inquiry about a transaction whose votes are collected is answered as if it had been rolled back.
+    PresumesWhileCollecting,
+    /// A client is promised an answer before the beginning is in the journal.
+    PromisesUnwritten,
+    /// A commit's records lack the beginning that was not written before.
+    ForgetsBegun,
     /// Forced records settle before their sync.
     SettlesBeforeSync,
     /// A rollback that a client may ask for by its key is not forced.
@@ -35,13 +41,16 @@ pub enum Mistake {
 
 impl Mistake {
     /// Every mistake.
-    pub const ALL: [Mistake; 12] = [
+    pub const ALL: [Mistake; 15] = [
         Mistake::ConflictRefuses,
         Mistake::SparesAfterRetry,
         Mistake::CountsAnew,
         Mistake::DecidesWhileUnsynced,
         Mistake::RendersAgain,
         Mistake::PresumesEarly,
+        Mistake::PresumesWhileCollecting,
+        Mistake::PromisesUnwritten,
+        Mistake::ForgetsBegun,
         Mistake::SettlesBeforeSync,
         Mistake::KeyedRollbackLazy,
         Mistake::RetriesSync,
@@ -59,6 +68,9 @@ impl Mistake {
             Mistake::DecidesWhileUnsynced => "decides-while-unsynced",
             Mistake::RendersAgain => "renders-again",
             Mistake::PresumesEarly => "presumes-early",
+            Mistake::PresumesWhileCollecting => "presumes-while-collecting",
+            Mistake::PromisesUnwritten => "promises-unwritten",
+            Mistake::ForgetsBegun => "forgets-begun",
             Mistake::SettlesBeforeSync => "settles-before-sync",
             Mistake::KeyedRollbackLazy => "keyed-rollback-lazy",
             Mistake::RetriesSync => "retries-sync",

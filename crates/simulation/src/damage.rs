@@ -21,6 +21,9 @@ pub(crate) const USED: usize = 40_000;
 /// Bytes of a segment's header that say its version: another one is refused with both versions.
 const VERSION: Range<usize> = 8..12;
 
+/// At least so many records stand in its newest segment: a batch there is only proved by those that follow.
+const NEWEST: usize = 10;
+
 /// So many bytes are damaged by one thread at a time.
 const PIECE: usize = 1024;
 
@@ -60,14 +63,17 @@ pub struct Piece {
 }
 
 impl Specimen {
-    /// Takes one from the first seed that has filled so many segments, with bodies in them that look like batches.
+    /// Takes one from the first seed that has filled so many segments, with bodies in them that look like batches, and
+    /// has gone on in the newest one.
     pub fn take() -> Option<Specimen> {
         (0..1000).find_map(|seed| {
             let image = Arc::new(specimen(seed)?);
             let mut holds = Vec::new();
             let report =
                 replay(Damaged { image: image.clone(), damage: None }, |found| holds.push(found)).ok()?;
-            Some(Specimen { image, holds, report })
+            let newest = holds.last()?.segment;
+            let in_newest = holds.iter().filter(|found| found.segment == newest).count();
+            (in_newest >= NEWEST).then_some(Specimen { image, holds, report })
         })
     }
 

@@ -19,6 +19,10 @@ pub enum Mistake {
     DoesTwice,
     /// A participant knows a transaction by the beginning of its id, with which other ids begin too.
     KnowsByPrefix,
+    /// A participant does not ask for the verdict of what it holds.
+    NeverAsks,
+    /// A participant that hears no verdict when it asks rolls back by itself.
+    PresumesByItself,
     /// The shell takes silence for a refusal.
     SilenceIsRefusal,
     /// The shell hands an answer to whatever attempt is under way.
@@ -29,13 +33,15 @@ pub enum Mistake {
 
 impl Mistake {
     /// The mistakes that stand around production code.
-    const AROUND: [Mistake; 9] = [
+    const AROUND: [Mistake; 11] = [
         Mistake::VotesBeforeSync,
         Mistake::ForgetsEarlyUndo,
         Mistake::WorksAfterUndo,
         Mistake::ForgetsRefusal,
         Mistake::DoesTwice,
         Mistake::KnowsByPrefix,
+        Mistake::NeverAsks,
+        Mistake::PresumesByItself,
         Mistake::SilenceIsRefusal,
         Mistake::AnswersAnyAttempt,
         Mistake::SyncLies,
@@ -56,6 +62,8 @@ impl Mistake {
             Mistake::ForgetsRefusal => "forgets-refusal",
             Mistake::DoesTwice => "does-twice",
             Mistake::KnowsByPrefix => "knows-by-prefix",
+            Mistake::NeverAsks => "never-asks",
+            Mistake::PresumesByItself => "presumes-by-itself",
             Mistake::SilenceIsRefusal => "silence-is-refusal",
             Mistake::AnswersAnyAttempt => "answers-any-attempt",
             Mistake::SyncLies => "sync-lies",

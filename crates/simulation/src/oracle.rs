@@ -7,6 +7,7 @@ mod ends;
 mod promises;
 mod replays;
 mod story;
+mod unwritten;
 
 pub(crate) use promises::Heard;
 pub(crate) use story::{Stand, Story};
@@ -17,11 +18,14 @@ use std::collections::BTreeMap;
 use unanimo_contract::{Digest, Id, Operation, ParticipantCall, Verdict};
 use unanimo_journal::Watermark;
 use unanimo_protocol::{BranchIndex, Cause, Concluded, Record, Settled, Time};
+use unwritten::Submitted;
 
 /// Everything that is known of all transactions of a run.
 #[derive(Debug)]
 pub(crate) struct Oracle {
     stories: BTreeMap<Id, Story>,
+    /// What clients submitted whose beginning need not be written, by the random bits of its id.
+    submissions: BTreeMap<u32, Submitted>,
     /// Which transaction a key stands for now.
     keys: BTreeMap<Digest, Id>,
     routes: Vec<Route>,
@@ -36,7 +40,8 @@ pub(crate) struct Oracle {
 impl Oracle {
     pub(crate) fn new(routes: Vec<Route>, forgets: bool) -> Oracle {
         let (stories, keys, sights) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Oracle { stories, keys, routes, life: 0, forgets, wrong: None, sights }
+        let submissions = BTreeMap::new();
+        Oracle { stories, submissions, keys, routes, life: 0, forgets, wrong: None, sights }
     }
 
     /// What must never happen has happened. The first one counts.
@@ -128,8 +133,12 @@ impl Oracle {
                 self.blame(format!("{id} began under a key that stands for T{number}"));
             }
         }
+        if self.begins_late(id, begun, stand) {
+            return;
+        }
         let number = self.stories.len() as u32 + 1;
-        let story = Story::new(number, self.life, now, begun, route.plan.clone(), stand);
+        let mut story = Story::new(number, self.life, now, route.plan.clone(), stand);
+        (story.token, story.key) = (begun.token, begun.key);
         if self.stories.insert(id, story).is_some() {
             self.blame(format!("{id} was minted twice"));
         }
@@ -148,7 +157,7 @@ impl Oracle {
             return self.blame(format!("{id} got a verdict, and never began"));
         };
         let name = format!("T{}", story.number);
-        let seen = story.seen;
+        let (seen, headless) = (story.seen, story.is_unwritten());
         *self.sights.entry(end_of(concluded)).or_default() += 1;
         story.conclude(concluded, stand);
         let story = &*story;
@@ -177,6 +186,9 @@ impl Oracle {
                 (story.life == life).then(|| "nothing has interrupted it".to_owned())
             }
         };
+        if headless {
+            self.blame(format!("{name}: its verdict is written, and its beginning is not"));
+        }
         if seen.is_some_and(|seen| seen != concluded.verdict) {
             self.blame(format!("{name}: the verdict changed to {} (S3)", concluded.verdict));
         }
@@ -188,12 +200,17 @@ impl Oracle {
     /// A call is about to leave the gateway.
     pub(crate) fn call_leaves(
         &mut self,
+        now: Time,
         call: &ParticipantCall,
         durable: Watermark,
         participants: &[Participant],
     ) {
         let (id, branch, operation) = (call.transaction, call.branch, call.operation);
         let life = self.life;
+        self.begins_unwritten(now, id);
+        if operation.tells() == Some(Verdict::Rollback) {
+            self.concludes_unwritten(now, id, Verdict::Rollback, None, participants);
+        }
         let Some(story) = self.stories.get_mut(&id) else {
             return self.blame(format!("a call left for {id}, which never began"));
         };
@@ -201,16 +218,18 @@ impl Oracle {
         wrong = wrong.or_else(|| story.attempt_is_out_of_order(call, life));
         story.left = true;
         let story = &*story;
-        if !story.begun.is_some_and(|stand| stand.is_durable(durable)) {
+        let unwritten = story.is_unwritten() && operation.tells() != Some(Verdict::Commit);
+        let stands = |stand: Option<Stand>| unwritten || stand.is_some_and(|stand| stand.is_durable(durable));
+        if !stands(story.begun) {
             wrong = wrong.or(Some("a call left before the beginning was durable".to_owned()));
         }
-        if story.names_the_first(branch) && !story.wave.is_some_and(|stand| stand.is_durable(durable)) {
+        if story.names_the_first(branch) && !stands(story.wave) {
             wrong = wrong.or(Some("a call left before its wave was durable".to_owned()));
         }
         let verdict = story.concluded.as_ref().map(|concluded| (concluded.verdict, concluded.stand));
         let unfounded = match (operation.tells(), verdict) {
             (None, _) if story.life != life => Some("a first operation left after a replay".to_owned()),
-            (None, Some((_, stand))) if stand.is_durable(durable) => {
+            (None, Some((_, stand))) if unwritten || stand.is_durable(durable) => {
                 Some("it was asked for a vote after the verdict".to_owned())
             }
             (None, _) => story.came_before_its_turn(id, branch, participants),

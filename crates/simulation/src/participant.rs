@@ -60,6 +60,8 @@ pub(crate) struct Arrival {
     pub(crate) attempt: u32,
     /// The exchange that waits for the answer; nobody waits for the answer to a duplicate.
     pub(crate) exchange: Option<u64>,
+    /// Whether it says where the participant may ask for the verdict.
+    pub(crate) asks: bool,
 }
 
 /// What a participant does about a call.
@@ -128,6 +130,16 @@ impl Participant {
         self.back_at = back_at;
     }
 
+    /// Whether its process is there.
+    pub(crate) fn is_up(&self, now: Time) -> bool {
+        now >= self.back_at
+    }
+
+    /// Whether it holds prepared work, and has not heard what to do with it.
+    pub(crate) fn holds(&self, share: Share) -> bool {
+        self.marks.get(&share) == Some(&Mark::Held)
+    }
+
     /// The number of the work that the last reaction began: what [`Participant::finish`] is told.
     pub(crate) fn last_work(&self) -> u64 {
         self.works
@@ -141,7 +153,7 @@ impl Participant {
         weather: &Weather,
         dice: &mut Dice,
     ) -> Result<Reaction, Wrong> {
-        if now < self.back_at {
+        if !self.is_up(now) {
             return Ok(Reaction::Nobody);
         }
         if let Some(running) = self.running.get(&call.share).copied() {

@@ -127,6 +127,9 @@ impl Route {
         if dice.chance(400) {
             names_the_first(&mut branches);
         }
+        if mode == Mode::TwoPhase {
+            draw_who_asks(&mut branches, dice);
+        }
         let respond = dice.chance(700).then(|| respond(&branches));
         let refused = match dice.below(3) {
             0 => None,
@@ -168,6 +171,12 @@ pub(crate) fn draw_branch(at: u64, participant: u64, dice: &mut Dice) -> BranchP
         call_timeout_ms: dice.pick([200, 500, 2000]),
         asks: false,
     }
+}
+
+/// On a third of the routes everybody asks for the verdict, and on some of the others somebody.
+fn draw_who_asks(branches: &mut [BranchPlan], dice: &mut Dice) {
+    let asks = dice.pick([1000, 1000, 500, 0, 0, 0]);
+    branches.iter_mut().for_each(|branch| branch.asks = dice.chance(asks));
 }
 
 /// The last branch's call tells the receipt of the first: it waits for that one's answer.

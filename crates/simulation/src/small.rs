@@ -44,6 +44,8 @@ pub struct Small {
     pub keyed: bool,
     /// Whether the second branch's call names the first one's answer.
     pub waits: bool,
+    /// Whether both participants ask for the verdict, so that the beginning need not be written.
+    pub asks: bool,
 }
 
 /// How much was tried.
@@ -56,18 +58,17 @@ pub struct Tried {
 }
 
 impl Small {
-    /// Both modes, each with every end: with a key and without, and with calls that wait for answers.
+    /// Both modes, each with every end: with a key and without, with calls that wait for answers, and, where that changes
+    /// what is written, with participants that ask.
     pub fn all() -> impl Iterator<Item = Small> {
         let modes = [Mode::TwoPhase, Mode::Tcc].into_iter();
         let ends = [End::Commit, End::Refusal, End::TimeOut];
         let worlds = modes.flat_map(move |mode| ends.map(|end| (mode, end)));
-        worlds.flat_map(|(mode, end)| {
-            [(true, false), (false, false), (true, true)].map(|(keyed, waits)| Small {
-                mode,
-                end,
-                keyed,
-                waits,
-            })
+        let told = [(true, false, false), (false, false, false), (true, true, false)];
+        let kinds = told.into_iter().chain([(false, false, true), (false, true, true)]);
+        worlds.flat_map(move |(mode, end)| {
+            let kinds = kinds.clone().filter(move |(_, _, asks)| !asks || mode == Mode::TwoPhase);
+            kinds.map(move |(keyed, waits, asks)| Small { mode, end, keyed, waits, asks })
         })
     }
 
@@ -122,14 +123,15 @@ impl Small {
 
 impl fmt::Display for Small {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Small { mode, end, keyed, waits } = self;
+        let Small { mode, end, keyed, waits, asks } = self;
         let end = match end {
             End::Commit => "commit",
             End::Refusal => "refusal",
             End::TimeOut => "time-out",
         };
         let key = if *keyed { "with a key" } else { "without a key" };
-        write!(f, "{}, {end}, {key}{}", mode.as_str(), if *waits { ", in two waves" } else { "" })
+        let waits = if *waits { ", in two waves" } else { "" };
+        write!(f, "{}, {end}, {key}{waits}{}", mode.as_str(), if *asks { ", asking" } else { "" })
     }
 }
 
@@ -187,7 +189,12 @@ impl Scenario {
 }
 
 fn small_route(small: Small, drawn: &Scenario, dice: &mut Dice) -> Route {
-    let branch = |at| BranchPlan { after: Vec::new(), call_timeout_ms: 200, ..draw_branch(at, at, dice) };
+    let branch = |at| BranchPlan {
+        after: Vec::new(),
+        call_timeout_ms: 200,
+        asks: small.asks,
+        ..draw_branch(at, at, dice)
+    };
     let mut branches = [0, 1].map(branch);
     if small.waits {
         names_the_first(&mut branches);

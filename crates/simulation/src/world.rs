@@ -9,6 +9,7 @@
 //!  storm ──heals──▶ everything must end ──power goes once more──▶ everything must still be true
 //! ```
 
+mod asking;
 mod clients;
 mod cuts;
 mod network;
@@ -137,6 +138,8 @@ enum Event {
     Finish(usize, Share, u64),
     /// An exchange ends for the gateway, with an answer or without one.
     Return(u64, Share, Option<Response>),
+    /// A participant that holds prepared work asks for the verdict.
+    Inquire(usize, Share),
     /// A client asks.
     Ask(usize),
     /// A client looks at a status address.
@@ -182,7 +185,7 @@ struct World {
     /// Calls for which the present process waits.
     exchanges: BTreeMap<u64, Exchange>,
     numbers: u64,
-    /// Calls that are on their way or at work.
+    /// Calls that are on their way or at work, and participants that will ask.
     in_the_air: usize,
     cuts: Cuts,
     steps: u64,
@@ -280,6 +283,7 @@ impl World {
             Event::Arrive(participant, arrival) => self.arrive(participant, arrival),
             Event::Finish(participant, share, work) => self.finish(participant, share, work),
             Event::Return(exchange, share, response) => self.comes_back(exchange, share, response),
+            Event::Inquire(participant, share) => self.inquire(participant, share),
             Event::Ask(client) => self.ask(client),
             Event::Look(client, id, token) => self.look(client, id, token),
             Event::Hear(client, heard) => self.hear(client, heard),
@@ -372,6 +376,7 @@ impl Event {
                 | Event::Told(..)
                 | Event::Tick(..)
                 | Event::Return(..)
+                | Event::Inquire(..)
                 | Event::Ask(_)
                 | Event::Look(..)
         )

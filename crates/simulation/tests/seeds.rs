@@ -21,6 +21,16 @@ const SIGHTS: &[&str] = &[
     "second wave",
     "severed",
     "the same answer after a crash",
+    // What participants hear that ask, and what is not written for them.
+    "asked: silence",
+    "asked: pending",
+    "asked: commit",
+    "asked: rollback",
+    "began unwritten",
+    "written late",
+    "only read, unwritten",
+    "rolled back, unwritten",
+    "forgotten, and presumed",
     // What happens to the process and its disk.
     "torn tail",
     "power cut in a write",

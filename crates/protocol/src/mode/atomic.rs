@@ -126,7 +126,7 @@ fn conclude_commit(
         })
         .collect();
     let written = transaction.written || !tell.is_empty();
-    if written && !transaction.written {
+    if written && !transaction.written && !planted(Mistake::ForgetsBegun) {
         // It settles together with the verdict: one forced record carries both.
         records.push(Record::Begun(render.begun(transaction.waves, Durability::Lazy)));
     }

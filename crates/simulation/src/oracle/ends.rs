@@ -38,12 +38,12 @@ impl Oracle {
 
     /// Whether every transaction has ended, or is left to people.
     pub(crate) fn all_ended(&self) -> bool {
-        self.stories.values().all(|story| story.begun.is_none() || story.ended || story.heuristic.is_some())
+        self.stories.values().all(|story| !story.is_written() || story.ended || story.heuristic.is_some())
     }
 
     /// Which transactions have not ended, for people.
     pub(crate) fn unended(&self) -> String {
-        let open = self.stories.values().filter(|story| story.begun.is_some() && !story.ended);
+        let open = self.stories.values().filter(|story| story.is_written() && !story.ended);
         open.map(|story| format!("T{} ", story.number)).collect()
     }
 

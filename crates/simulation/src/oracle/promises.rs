@@ -6,6 +6,7 @@ use crate::scenario::Errand;
 use unanimo_contract::transactions::{STATUS_ADDRESS, parse_status_address};
 use unanimo_contract::{ClientAnswer, Id, Problem, Reply, Status, Token, Verdict};
 use unanimo_journal::Watermark;
+use unanimo_protocol::Time;
 
 /// What an answer means to the client that gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,7 @@ impl Oracle {
     /// The gateway answers a client.
     pub(crate) fn replied(
         &mut self,
+        now: Time,
         reply: &Reply,
         errand: &Errand,
         durable: Watermark,
@@ -41,11 +43,12 @@ impl Oracle {
         let number = story.number;
         let stands = story.begun.is_some_and(|stand| stand.is_durable(durable));
         let may_be_forgotten = story.ever_ended && forgets;
-        if !stands && !may_be_forgotten {
+        let unwritten = story.is_unwritten() && reply.answer.status != 202;
+        if !stands && !may_be_forgotten && !unwritten {
             self.blame(format!("T{number}: a client was told of it before its beginning was durable"));
             return Heard::TurnedAway;
         }
-        story.promised = true;
+        story.promised |= !unwritten;
         if reply.answer.status == 202 {
             *self.sights.entry("accepted").or_default() += 1;
             return match address_of(&reply.answer) {
@@ -58,6 +61,11 @@ impl Oracle {
         }
         if story.key != errand.key {
             self.blame(format!("T{number}: a client got the answer of another key"));
+        }
+        if unwritten {
+            let committed = reply.answer.status < 300;
+            let verdict = if committed { Verdict::Commit } else { Verdict::Rollback };
+            self.concludes_unwritten(now, id, verdict, Some(&reply.answer), participants);
         }
         let verdict = self.told(id, &reply.answer, durable);
         if reply.finished == Some(true) {
@@ -121,7 +129,8 @@ impl Oracle {
         if written.answer.as_ref() != Some(answer) {
             wrong = Some("an answer is not the one that was written with the verdict");
         }
-        let binding = verdict == Verdict::Commit || story.key.is_some();
+        // What may go unwritten was looked at as it was concluded.
+        let binding = (verdict == Verdict::Commit && !story.is_unwritten()) || story.key.is_some();
         if binding && !written.stand.is_durable(durable) {
             wrong = Some("an answer left before its verdict was durable (S4)");
         }
@@ -149,7 +158,8 @@ impl Oracle {
             matches!(story.mark(id, branch, participants), Some(Mark::InForce | Mark::ReadOnly))
         };
         let untrue = match story.verdict() {
-            _ if !story.ended => true,
+            Some(Verdict::Rollback) if story.is_unwritten() => story.holds_somewhere(id, participants),
+            _ if story.is_written() && !story.ended => true,
             Some(Verdict::Commit) => !story.branches().all(|branch| in_force(story, branch)),
             _ => false,
         };

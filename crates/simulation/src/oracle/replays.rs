@@ -1,6 +1,6 @@
 //! What must come back after a crash.
 
-use super::{Oracle, Stand};
+use super::{Oracle, Stand, Story};
 use unanimo_contract::{Id, Inquiry, Verdict, View};
 use unanimo_protocol::{Record, Settled};
 
@@ -23,7 +23,10 @@ impl Oracle {
             return self.blame(format!("the journal holds {id}, which nobody began"));
         };
         match record.record() {
-            Record::Begun(_) => story.begun = Some(Stand::Replayed),
+            Record::Begun(begun) => {
+                story.begun = Some(Stand::Replayed);
+                story.wave = (begun.waves > 1).then_some(Stand::Replayed);
+            }
             Record::Concluded(concluded) => story.conclude(concluded, Stand::Replayed),
             Record::Ended => story.ended = true,
             Record::Heuristic { branch } => story.heuristic = Some(*branch),
@@ -41,6 +44,12 @@ impl Oracle {
             let may_be_forgotten = story.ever_ended && self.forgets;
             let trouble = match (story.begun, story.seen) {
                 (None, _) if may_be_forgotten => None,
+                (None, _) if story.may_be_presumed() => {
+                    // Nobody will ever hear anything else.
+                    story.end = Some(story.seen.unwrap_or(Verdict::Rollback));
+                    *self.sights.entry("forgotten, and presumed").or_default() += u64::from(story.left);
+                    None
+                }
                 (None, Some(seen)) => Some(format!("was forgotten, and somebody has heard {seen} (S4)")),
                 (None, None) if story.left => Some("was forgotten, and calls have left for it".to_owned()),
                 (None, None) if story.promised => {
@@ -74,8 +83,9 @@ impl Oracle {
 
     /// The transactions of which participants may ask: calls have left for them.
     pub(crate) fn asked_about(&self) -> Vec<Id> {
-        // Where ends are forgotten nobody may ask so late.
-        let stories = self.stories.iter().filter(|(_, story)| story.left && !self.forgets);
+        // Where ends are forgotten nobody may ask so late, and nobody ever who only read.
+        let holds = |story: &Story| story.left && !story.only_read && !self.forgets;
+        let stories = self.stories.iter().filter(|(_, story)| holds(story));
         stories.map(|(id, _)| *id).collect()
     }
 

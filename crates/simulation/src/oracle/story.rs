@@ -9,7 +9,7 @@ use std::time::Duration;
 use unanimo_contract::outcome::CONFLICTS_THAT_REFUSE;
 use unanimo_contract::{ClientAnswer, Id, Key, Operation, ParticipantCall, Plan, Token, Verdict};
 use unanimo_journal::{Position, Watermark};
-use unanimo_protocol::{Begun, BranchIndex, Concluded, Time};
+use unanimo_protocol::{BranchIndex, Concluded, Time};
 
 /// How far a record has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(crate) enum Stand {
     Appended(Position),
     /// It came back after a crash.
     Replayed,
+    /// It is in the process's memory alone.
+    Unwritten,
 }
 
 impl Stand {
@@ -25,6 +27,7 @@ impl Stand {
         match self {
             Stand::Appended(position) => durable.covers(position),
             Stand::Replayed => true,
+            Stand::Unwritten => false,
         }
     }
 }
@@ -72,26 +75,21 @@ pub(crate) struct Story {
     pub(crate) left: bool,
     /// Whether a client was told that it is there.
     pub(crate) promised: bool,
+    /// Whether its commit was told and not written, since every branch only read.
+    pub(crate) only_read: bool,
     bytes: BTreeMap<BranchIndex, (Headers, Bytes)>,
     paths: BTreeMap<(BranchIndex, Operation), String>,
     attempts: BTreeMap<(BranchIndex, Operation), (u32, u32)>,
 }
 
 impl Story {
-    pub(crate) fn new(
-        number: u32,
-        life: u32,
-        now: Time,
-        begun: &Begun,
-        plan: Arc<Plan>,
-        stand: Stand,
-    ) -> Story {
+    pub(crate) fn new(number: u32, life: u32, now: Time, plan: Arc<Plan>, stand: Stand) -> Story {
         Story {
             number,
             life,
             began_at: now,
-            token: begun.token,
-            key: begun.key,
+            token: Token(0),
+            key: None,
             plan,
             begun: Some(stand),
             concluded: None,
@@ -105,6 +103,7 @@ impl Story {
             heuristic_shown: false,
             left: false,
             promised: false,
+            only_read: false,
             bytes: BTreeMap::new(),
             paths: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -114,6 +113,14 @@ impl Story {
     pub(crate) fn conclude(&mut self, concluded: &Concluded, stand: Stand) {
         let answer = ClientAnswer::decode(concluded.answer.clone()).ok();
         self.concluded = Some(Written { verdict: concluded.verdict, stand, answer });
+    }
+
+    /// A verdict of which nothing is written: the answer comes once, or never.
+    pub(super) fn conclude_unwritten(&mut self, verdict: Verdict, answer: Option<&ClientAnswer>) {
+        self.only_read |= verdict == Verdict::Commit;
+        let none = Written { verdict, stand: Stand::Unwritten, answer: None };
+        let written = self.concluded.get_or_insert(none);
+        written.answer = written.answer.take().or_else(|| answer.cloned());
     }
 
     pub(crate) fn verdict(&self) -> Option<Verdict> {

@@ -47,6 +47,7 @@ impl World {
             trace: None,
         };
         let entropy = Entropy { token: self.dice.bits(), random: self.dice.bits() as u32 };
+        self.oracle.submitted(errand, entropy);
         self.numbers += 1;
         let waiter = WaiterId(self.numbers);
         self.waiters.insert(waiter, (client, self.now));
@@ -68,7 +69,10 @@ impl World {
             self.oracle.blame(format!("client {client} waited longer than it had to"));
         }
         let durable = gateway.journal.watermark();
-        let heard = reply.as_ref().ok().map(|r| self.oracle.replied(r, errand, durable, &self.participants));
+        let heard = reply
+            .as_ref()
+            .ok()
+            .map(|r| self.oracle.replied(self.now, r, errand, durable, &self.participants));
         if reply.is_err() {
             self.oracle.saw("severed");
         }

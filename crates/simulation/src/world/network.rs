@@ -24,7 +24,7 @@ impl World {
         let (durable, poisoned) = (gateway.journal.watermark(), gateway.workers[worker].poisoned);
         let (id, branch, operation, attempt) = (call.transaction, call.branch, call.operation, call.attempt);
         let share: Share = (id, branch);
-        self.oracle.call_leaves(&call, durable, &self.participants);
+        self.oracle.call_leaves(self.now, &call, durable, &self.participants);
         if poisoned {
             self.oracle.blame(format!("{}: a call left after the journal had failed", self.oracle.name(id)));
         }
@@ -47,7 +47,7 @@ impl World {
         self.exchanges
             .insert(number, Exchange { call: CallId::from(&call), conflicts: call.conflicts, worker });
         self.queue.push(self.now + call.timeout, Event::Return(number, share, None));
-        self.travel(to, Arrival { share, operation, attempt, exchange: Some(number) });
+        self.travel(to, Arrival { share, operation, attempt, exchange: Some(number), asks: call.asks });
     }
 
     /// A call is on its way, with whatever happens to it there.
@@ -78,7 +78,7 @@ impl World {
         }
     }
 
-    fn lands(&mut self, to: usize, takes: Duration, arrival: Arrival) {
+    pub(super) fn lands(&mut self, to: usize, takes: Duration, arrival: Arrival) {
         self.in_the_air += 1;
         self.queue.push(self.now + takes, Event::Arrive(to, arrival));
     }
@@ -142,6 +142,9 @@ impl World {
             format!("{} {operation} at branch {}: {mark:?}, says {response:?}", oracle.name(share.0), share.1)
         });
         self.oracle.worked(share, operation, &self.participants);
+        if arrival.asks && mark == Some(Mark::Held) {
+            self.wait_for_the_verdict(to, share);
+        }
         self.answer(arrival, Some(response));
     }
 
