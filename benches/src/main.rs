@@ -24,6 +24,10 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// The gateway's: what the journal allocates inside this process costs what it costs there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures what it costs, prints tables, and writes target/bench/NAME.json
 #[derive(Parser)]
 #[command(name = "unanimo-benches")]

@@ -134,7 +134,7 @@ fn configuration(crowd: &Crowd) -> String {
         let _ = write!(
             text,
             "  - name: {name}\n    match: {{ method: POST, path: /{name} }}\n    transaction:\n      \
-             mode: two-phase\n      branches:\n"
+             mode: two-phase\n      answer_at: verdict\n      branches:\n"
         );
         for service in ["a", second] {
             let _ = writeln!(
@@ -147,11 +147,11 @@ fn configuration(crowd: &Crowd) -> String {
     text
 }
 
-/// A request whose client does not wait for the end, since there is none before the crash.
+/// A request whose route answers at the verdict, since there is no end before the crash.
 fn request(path: &str) -> Vec<u8> {
     let body = r#"{"amount":10.50}"#;
     format!(
-        "POST {path} HTTP/1.1\r\nhost: gateway\r\nprefer: respond-async\r\ncontent-type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     )

@@ -3,6 +3,7 @@
 //! Callers [`Batcher::offer`]; whoever carries out [`Batcher::take`]s one [`Step`] after the other and reports it as
 //! done, or as [`Batcher::failed`] for ever.
 
+use crate::allocation::PIECE;
 use crate::appended::is_written;
 use crate::batch::Batch;
 use crate::codec;
@@ -293,13 +294,13 @@ impl Batcher {
         self.new_batch(closing)
     }
 
-    /// How far the next segment shall be allocated: nothing while this one is less than half full, and all of it
-    /// once this one is three quarters full.
+    /// How far the next segment shall be allocated: nothing while this one is less than an eighth full, all of it once
+    /// there is an eighth left, and evenly in between, so that a disk that can write both is never waited for.
     fn preparation(&self) -> u64 {
         let (size, next) = (self.sizes.of(self.open), self.sizes.of(self.open.next()));
-        let beyond_half = self.written.saturating_sub(size / 2);
-        let target = beyond_half * 4 * next.div_ceil(size);
-        target.next_multiple_of(PREPARED_AT_ONCE).min(next)
+        let beyond_eighth = self.written.saturating_sub(size / 8);
+        let target = (beyond_eighth * 4).div_ceil(3) * next.div_ceil(size);
+        target.next_multiple_of(PIECE).min(next)
     }
 
     fn drop_time(&self, now: Now) -> Option<Time> {
@@ -376,6 +377,3 @@ impl Batcher {
         self.poison.is_some() || self.closing == Closing::Closed
     }
 }
-
-/// The next segment is allocated in pieces of so many bytes, each synced.
-const PREPARED_AT_ONCE: u64 = 256 * 1024;

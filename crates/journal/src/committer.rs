@@ -111,6 +111,7 @@ impl<D: Disk> Committer<D> {
     /// Runs on a thread of its own until the journal is closed or poisoned.
     pub(crate) fn spawn(mut self, listener: impl Fn(Progress) + Send + 'static) -> Result<Committing, Error> {
         let path = self.shared.directory.clone();
+        self.segments.allocate_beside();
         let run = move || {
             let _guard = AbortOnUnwind;
             let clock = Clock::new();

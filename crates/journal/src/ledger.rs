@@ -1,7 +1,8 @@
 //! Which segments must stay: those in which a transaction began that has not ended.
 
+use crate::lookup::Beginnings;
 use crate::{Retention, SegmentNumber};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use unanimo_protocol::{Id, Record};
 
 /// What a record means to its segment.
@@ -35,7 +36,7 @@ struct Kept {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     segments: VecDeque<Kept>,
-    open: HashMap<Id, SegmentNumber>,
+    open: Beginnings,
 }
 
 impl Ledger {
@@ -48,12 +49,12 @@ impl Ledger {
     pub(crate) fn note(&mut self, segment: SegmentNumber, mark: Mark) {
         match mark {
             Mark::Begun(id) => {
-                if self.open.insert(id, segment).is_none() {
+                if self.open.insert(id, segment) {
                     self.count(segment, |open| open + 1);
                 }
             }
             Mark::Ended(id) => {
-                if let Some(began_in) = self.open.remove(&id) {
+                if let Some(began_in) = self.open.remove(id) {
                     self.count(began_in, |open| open.saturating_sub(1));
                 }
             }
@@ -61,14 +62,14 @@ impl Ledger {
     }
 
     fn count(&mut self, segment: SegmentNumber, change: impl FnOnce(u64) -> u64) {
-        if let Some(kept) = self.segments.iter_mut().find(|kept| kept.number == segment) {
+        if let Some(kept) = self.segments.iter_mut().rfind(|kept| kept.number == segment) {
             kept.open = change(kept.open);
         }
     }
 
     /// Whether the transaction began here and has not ended.
     pub(crate) fn is_open(&self, transaction: Id) -> bool {
-        self.open.contains_key(&transaction)
+        self.open.contains(transaction)
     }
 
     /// How many transactions have not ended.

@@ -10,6 +10,7 @@
 //! **Read next**: [`Journal`] for what callers do, `batcher` for what is decided, `committer` for how it is carried out,
 //! `recovery` for how it comes back.
 
+mod allocation;
 mod appended;
 mod batch;
 mod batcher;
@@ -23,6 +24,7 @@ mod error;
 mod journal;
 mod layout;
 mod ledger;
+mod lookup;
 mod manifest;
 mod pacing;
 mod recovery;

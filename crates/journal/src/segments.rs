@@ -1,5 +1,6 @@
 //! The files of a journal that is being written: carries out what the batcher decides.
 
+use crate::allocation::Allocation;
 use crate::disk::{Disk, File};
 use crate::layout::{SECTOR, SegmentHeader};
 use crate::manifest::Manifest;
@@ -10,9 +11,6 @@ use unanimo_protocol::planted::{Mistake, planted};
 
 /// The next segment, until it has its header and its name.
 pub(crate) const NEXT: &str = "next.segment";
-
-/// Zeros are written in pieces of so many bytes.
-const ZEROS: u64 = 256 * 1024;
 
 /// The name of a segment's file.
 pub(crate) fn file_name(number: SegmentNumber) -> String {
@@ -54,15 +52,16 @@ impl Sizes {
 
 /// The open files.
 pub(crate) struct Segments<D: Disk> {
+    /// The next segment. It stands before the disk, which frees the directory when it is dropped.
+    next: Option<Allocation<D::File>>,
+    /// Whether the next segment is allocated beside the batches.
+    beside: bool,
     disk: D,
     directory: PathBuf,
     sizes: Sizes,
     manifest: Manifest,
     /// Where batches go. `None` until the first segment is opened.
     current: Option<Current<D::File>>,
-    /// The next segment with so many zeros in it, durable.
-    next: Option<(D::File, u64)>,
-    zeros: Vec<u8>,
 }
 
 struct Current<F> {
@@ -74,34 +73,27 @@ struct Current<F> {
 /// A batch's place and the header that seals it come from the segment that is open.
 impl<D: Disk> Segments<D> {
     pub(crate) fn new(disk: D, directory: PathBuf, sizes: Sizes, manifest: Manifest) -> Segments<D> {
-        Segments { disk, directory, sizes, manifest, current: None, next: None, zeros: Vec::new() }
+        Segments { next: None, beside: false, disk, directory, sizes, manifest, current: None }
     }
 
-    /// Writes zeros into the next segment until it has `up_to`, and syncs them.
+    /// From now on, the next segment is allocated by a thread beside the batches.
+    pub(crate) fn allocate_beside(&mut self) {
+        self.beside = true;
+    }
+
+    /// Sees to it that the next segment will have so many zeros, durable, when it is opened.
     pub(crate) fn prepare(&mut self, up_to: u64) -> Result<(), Error> {
-        let result = self.write_zeros(up_to);
+        let result = self.allocate(up_to);
         result.map_err(|source| self.failed("allocate", NEXT, source))
     }
 
-    fn write_zeros(&mut self, up_to: u64) -> io::Result<()> {
-        let piece = ZEROS.min(up_to);
-        if (self.zeros.len() as u64) < piece {
-            self.zeros.resize(piece as usize, 0);
+    fn allocate(&mut self, up_to: u64) -> io::Result<()> {
+        if let Some(next) = &mut self.next {
+            return next.reach(up_to);
         }
-        let (file, written) = match &mut self.next {
-            Some(next) => (&mut next.0, &mut next.1),
-            None => {
-                let next = self.next.insert((self.disk.create(NEXT)?, 0));
-                (&mut next.0, &mut next.1)
-            }
-        };
-        let from = *written;
-        while *written < up_to {
-            let piece = (up_to - *written).min(ZEROS);
-            file.write_at(*written, &self.zeros[..piece as usize])?;
-            *written += piece;
-        }
-        if *written > from { file.sync_data() } else { Ok(()) }
+        let file = self.disk.create(NEXT)?;
+        let next = if self.beside { Allocation::beside(file)? } else { Allocation::here(file) };
+        self.next.insert(next).reach(up_to)
     }
 
     /// Opens the next segment: its zeros, its header, its name, and that the manifest misses it if it goes; each
@@ -120,9 +112,10 @@ impl<D: Disk> Segments<D> {
     }
 
     fn name_next(&mut self, number: SegmentNumber, name: &str, after: Position, unix: u64) -> io::Result<()> {
-        let Some((mut file, _)) = self.next.take() else {
+        let Some(next) = self.next.take() else {
             return Err(io::Error::other("it was not allocated"));
         };
+        let mut file = next.finish()?;
         let salt = self.disk.entropy()?;
         let header = SegmentHeader {
             node: self.manifest.node,

@@ -100,6 +100,26 @@ fn what_was_settled_comes_back() {
 }
 
 #[test]
+fn segments_follow_each_other_while_the_next_one_is_allocated_beside_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let large = || {
+        let config = Config { segment_size: 8 << 20, ..config(directory.path()) };
+        open(config, Files::open(directory.path()).unwrap()).unwrap()
+    };
+    let (caller, thread) = Caller::start(large());
+    for number in 1..=80 {
+        caller.commit(id(number), vec![begun(1, &vec![number as u8; 256 * 1024])]);
+    }
+    caller.journal.close();
+    thread.join();
+    let mut again = large();
+    let (records, report) = replay(&mut again);
+    assert!(records.iter().map(|(id, _)| *id).eq((1..=80).map(id)) && report.closed, "{report:?}");
+    // 4, 8 and 8 MiB: the third one holds the rest.
+    assert!(directory.path().join("0000000003.journal").exists());
+}
+
+#[test]
 fn callers_on_many_threads_share_syncs_and_lose_nothing() {
     const CALLERS: u64 = 64;
     const EACH: u64 = 25;

@@ -73,8 +73,7 @@ pub fn put_bytes(out: &mut Vec<u8>, number: u8, value: &[u8]) {
 /// Appends a field that holds a number.
 pub fn put_number(out: &mut Vec<u8>, number: u8, value: u64) {
     let digits = (64 - value.leading_zeros()).div_ceil(7).max(1);
-    out.push(number);
-    out.push(digits as u8);
+    out.extend_from_slice(&[number, digits as u8]);
     put_varint(out, value);
 }
 

@@ -17,7 +17,7 @@ const FILE: u64 = 64 << 20;
 pub struct BareLoop {
     shared: Arc<Shared>,
     news: Receiver<()>,
-    record: Vec<u8>,
+    appended: Vec<u8>,
     thread: JoinHandle<io::Result<()>>,
 }
 
@@ -35,8 +35,8 @@ struct Queue {
 }
 
 impl BareLoop {
-    /// A loop over records of so many bytes.
-    pub fn start(directory: &Path, record: usize) -> io::Result<BareLoop> {
+    /// A loop over appends of so many bytes.
+    pub fn start(directory: &Path, appended: usize) -> io::Result<BareLoop> {
         fs::create_dir_all(directory)?;
         let file = File::create(directory.join("log"))?;
         let zeros = vec![0; 1 << 20];
@@ -52,7 +52,7 @@ impl BareLoop {
             let shared = shared.clone();
             move || shared.commit(&file, &tell)
         });
-        Ok(BareLoop { shared, news, record: vec![b'r'; record], thread })
+        Ok(BareLoop { shared, news, appended: vec![b'r'; appended], thread })
     }
 
     /// Ends its thread.
@@ -62,19 +62,29 @@ impl BareLoop {
         // What it has to say was heard by whoever waited.
         let _ = self.thread.join();
     }
-}
 
-impl Log for BareLoop {
-    fn append(&self) -> io::Result<u64> {
+    fn append(&self) -> u64 {
         let mut queue = self.shared.lock();
         let is_first = queue.waiting.is_empty();
-        queue.waiting.extend_from_slice(&self.record);
+        queue.waiting.extend_from_slice(&self.appended);
         let group = queue.group;
         drop(queue);
         if is_first {
             self.shared.came.notify_one();
         }
-        Ok(group)
+        group
+    }
+}
+
+impl Log for BareLoop {
+    type Transaction = ();
+
+    fn begin(&self) -> io::Result<(u64, ())> {
+        Ok((self.append(), ()))
+    }
+
+    fn conclude(&self, (): ()) -> io::Result<u64> {
+        Ok(self.append())
     }
 
     fn durable(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use super::common::{begun, committed, id, plan};
 use super::story::{Running, read, small};
+use crate::allocation::PIECE;
 use crate::batcher::Due;
 use crate::pacing::{Pacing, Waiting};
 use crate::simulated::Simulated;
@@ -204,21 +205,26 @@ fn each_segment_holds_the_plans_of_its_own_beginnings() {
 
 #[test]
 fn the_next_segment_is_allocated_before_it_is_needed() {
-    const SIZE: u64 = 2 << 20;
+    const SIZE: u64 = 4 << 20;
     let mut running =
         Running::with(Config { segment_size: SIZE, ..small() }, &Simulated::new(1), Now::default());
     let allocated = |running: &Running| running.disk.image().get("next.segment").map_or(0, Vec::len) as u64;
     let mut before = 0;
-    for round in 1..=7 {
-        let used = round * SIZE / 8;
-        running.commit(id(round), Some(plan(1)), vec![begun(1, &vec![0; SIZE as usize / 8])]);
+    for round in 1..=15u64 {
+        let used = round * SIZE / 16;
+        running.commit(id(round), Some(plan(1)), vec![begun(1, &vec![0; SIZE as usize / 16])]);
         running.run();
         let now = allocated(&running);
         match used {
-            _ if used < SIZE / 2 => assert_eq!(now, 0, "round {round}"),
-            _ if used < SIZE / 4 * 3 => assert!(before < now && now < SIZE, "round {round}: {now}"),
+            _ if used < SIZE / 8 => assert_eq!(now, 0, "round {round}"),
+            _ if used < SIZE / 2 => assert!(now > 0 && now < SIZE, "round {round}: {now}"),
+            _ if used < SIZE / 8 * 7 => assert!(now > SIZE / 2, "round {round}: {now}"),
             _ => assert_eq!(now, SIZE, "round {round}"),
         }
+        assert!(
+            before <= now && now <= before + 2 * PIECE,
+            "little by little: {before} to {now} in round {round}"
+        );
         before = now;
     }
     assert!(!running.disk.image().contains_key("0000000002.journal"), "and not opened before");
