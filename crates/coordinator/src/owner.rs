@@ -302,12 +302,6 @@ impl Owner {
                 self.note_heuristic(id, *branch);
             }
             Record::Ended | Record::Forgotten => count(&mut self.tally.finished, mode),
-            // Where nothing is written, an acknowledgement is no more than this.
-            Record::Answered { branch, operation, outcome: Outcome::Done | Outcome::ReadOnly }
-                if operation.tells().is_some() =>
-            {
-                self.load.told(&open.ready.branches[branch.at()].service);
-            }
             Record::Sent { .. } | Record::Answered { .. } => {}
         }
     }

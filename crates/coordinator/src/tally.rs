@@ -7,10 +7,10 @@ use unanimo_protocol::Cause;
 /// What an owner has done, and what it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Transactions that became durable, by mode.
+    /// Transactions that began, by mode: durably, or unwritten where every participant asks.
     pub begun: BTreeMap<Mode, u64>,
-    /// Verdicts, by mode and in the words `committed`, `refused`, `deadline`,
-    /// `interrupted`, `unusable-answer`, `too-large`.
+    /// Verdicts, by mode and in the words `committed`, `refused`, `deadline`, `interrupted`, `unusable-answer`,
+    /// `too-large`.
     pub concluded: BTreeMap<(Mode, &'static str), u64>,
     /// Transactions of which every branch has acknowledged the verdict, by mode.
     pub finished: BTreeMap<Mode, u64>,

@@ -207,16 +207,3 @@ fn a_commit_that_no_segment_can_hold_rolls_back_and_says_so() {
         assert_eq!(shell.owner.open_len(), 0);
     }
 }
-
-#[test]
-fn rollbacks_that_were_acknowledged_leave_nothing_to_hear() {
-    let mut shell = Shell::with(Config { open_limit: 3, ..config() });
-    shell.asking = true;
-    for _ in 0..10 {
-        let waiter = shell.submit(submission(&asking(Mode::TwoPhase)));
-        shell.answer(0, done());
-        shell.answer(1, refused());
-        assert_eq!(shell.told(waiter).answer.status, 409);
-        shell.answer_all(&done());
-    }
-}
