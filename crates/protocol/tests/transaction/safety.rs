@@ -1,7 +1,8 @@
 //! S1 to S4 and L1 under any order of events: calls and answers lost, late and repeated, syncs late, crashes anywhere.
 
+use crate::share::Mood;
 use crate::support::{asking, naming, outline, side_by_side};
-use crate::world::{Mood, Seen, Step, World};
+use crate::world::{Seen, Step, World};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::cell::Cell;

@@ -3,21 +3,13 @@
 //!
 //! Every step looks at S1 to S4, over what participants really did and not over what the core believes.
 
+use crate::share::{Mood, Share};
 use crate::support::Bench;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use unanimo_protocol::{
-    BranchIndex, Durability, Event, Mode, Operation, Outcome, Outline, Record, Settled, Transaction, Verdict,
+    BranchIndex, Durability, Event, Operation, Outcome, Outline, Record, Settled, Transaction, Verdict,
 };
-
-/// What a participant says to a call that asks for its vote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
-    Willing,
-    ReadOnly,
-    Unwilling,
-    Busy,
-}
 
 /// What happens next. Numbers choose among what there is.
 #[derive(Clone, Copy, Debug)]
@@ -44,26 +36,13 @@ pub enum Step {
     Crash(usize),
 }
 
-/// What really happened to one participant's share. It survives every crash: a participant votes only for what does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Share {
-    prepared: bool,
-    /// It has said that there is nothing to commit or undo. Were that forgotten, an attempt that was held up on its way
-    /// could prepare something of which nobody would ever tell the verdict.
-    read_only: bool,
-    committed: bool,
-    rolled_back: bool,
-    /// What was answered to each call, since one call has one answer.
-    answered: Vec<(Letter, Outcome)>,
-}
-
 /// A call or its answer on the way, and the life of the process that sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Letter {
-    life: u32,
-    branch: BranchIndex,
-    operation: Operation,
-    attempt: u32,
+pub struct Letter {
+    pub life: u32,
+    pub branch: BranchIndex,
+    pub operation: Operation,
+    pub attempt: u32,
 }
 
 /// How often what happened, so that a test can tell that it has seen it all.
@@ -362,48 +341,6 @@ impl World {
         let committed = self.shares.iter().any(|share| share.committed);
         let rolled_back = self.shares.iter().any(|share| share.rolled_back);
         assert!(!(committed && rolled_back), "one committed, one rolled back: {:?}", self.shares);
-    }
-}
-
-impl Share {
-    /// Duties: the same key has its effect once, an undo is remembered, and nothing is done after its undo.
-    fn carry_out(&mut self, mode: Mode, operation: Operation, mood: Mood) -> Outcome {
-        match operation.tells() {
-            Some(Verdict::Commit) => {
-                assert!(self.prepared, "told to commit what was never prepared");
-                self.committed = true;
-                Outcome::Done
-            }
-            Some(Verdict::Rollback) => {
-                self.rolled_back = true;
-                Outcome::Done
-            }
-            None if self.rolled_back => Outcome::Refused,
-            None if self.read_only => Outcome::ReadOnly,
-            None if self.committed => Outcome::Done,
-            None => match mood {
-                Mood::Willing => {
-                    self.prepared = true;
-                    Outcome::Done
-                }
-                // Whoever has prepared work cannot call it read-only any more.
-                Mood::ReadOnly if self.prepared => Outcome::Done,
-                Mood::ReadOnly => {
-                    // In tcc every try is told, whatever it says.
-                    let votes_so = mode == Mode::TwoPhase;
-                    (self.prepared, self.read_only) = (!votes_so, votes_so);
-                    Outcome::ReadOnly
-                }
-                // It may refuse a repeated call though the first one was carried out.
-                Mood::Unwilling => Outcome::Refused,
-                Mood::Busy => Outcome::Ongoing,
-            },
-        }
-    }
-
-    fn voted_yes(&self) -> bool {
-        let yes = |outcome: &Outcome| matches!(outcome, Outcome::Done | Outcome::ReadOnly);
-        self.answered.iter().any(|(letter, outcome)| letter.operation.tells().is_none() && yes(outcome))
     }
 }
 
