@@ -46,7 +46,7 @@ impl Default for ServiceConfig {
             affinity: false,
             connect_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(60),
-            idle_connections: 128,
+            idle_connections: 512,
             connections: 1024,
         }
     }
