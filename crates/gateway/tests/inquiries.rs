@@ -14,7 +14,7 @@ fn gateway(limits: Limits) -> Gateway {
 
 fn ask(gateway: &Gateway, line: &str) -> Answer {
     let mut wire = Wire::connect(gateway.inquiries);
-    wire.send(&format!("{line} HTTP/1.1\r\nhost: a\r\n\r\n"));
+    wire.send(format!("{line} HTTP/1.1\r\nhost: a\r\n\r\n"));
     wire.answer()
 }
 
