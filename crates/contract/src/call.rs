@@ -43,15 +43,23 @@ const BODY: u8 = 6;
 impl Calls {
     /// The calls as they are stored.
     pub fn encode(&self) -> Bytes {
-        let size = self.branches.iter().map(|call| call.size() + 32).sum();
+        Calls::encode_each(self.branches.iter(), self.trace.as_ref())
+    }
+
+    /// The same of calls that stand elsewhere, without a copy of them.
+    pub fn encode_each<'a>(
+        calls: impl Iterator<Item = &'a RenderedCall> + Clone,
+        trace: Option<&TraceContext>,
+    ) -> Bytes {
+        let size = calls.clone().map(|call| call.size() + 32).sum();
         let mut out = Vec::with_capacity(size);
         let mut one = Vec::new();
-        for call in &self.branches {
+        for call in calls {
             one.clear();
             call.encode_into(&mut one);
             fields::put_bytes(&mut out, CALL, &one);
         }
-        if let Some(trace) = &self.trace {
+        if let Some(trace) = trace {
             fields::put_bytes(&mut out, TRACE, &trace.encode());
         }
         Bytes::from(out)

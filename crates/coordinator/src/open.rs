@@ -155,10 +155,10 @@ impl Open {
     }
 
     /// The calls of the first waves, as they are stored.
-    pub(crate) fn calls_of(&self, waves: u8) -> Calls {
+    pub(crate) fn stored_calls(&self, waves: u8) -> Bytes {
         let waves = self.ready.outline.waves().iter().take(waves.into());
-        let branches = waves.flat_map(|wave| wave.iter()).map(|branch| self.calls[branch.at()].clone());
-        Calls { branches: branches.collect(), trace: self.trace.clone() }
+        let calls = waves.flat_map(|wave| wave.iter()).map(|branch| &self.calls[branch.at()]);
+        Calls::encode_each(calls, self.trace.as_ref())
     }
 
     /// How many events may wait for a decision: one for every call, and a few that time or people bring.

@@ -115,7 +115,7 @@ impl Render for Open {
             deadline: self.ready.outline.deadline(),
             began_unix_ms: self.began_unix_ms,
             waves,
-            calls: if is_written { self.calls_of(waves).encode() } else { Bytes::new() },
+            calls: if is_written { self.stored_calls(waves) } else { Bytes::new() },
             durability,
         }
     }

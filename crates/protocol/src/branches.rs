@@ -81,7 +81,7 @@ impl BranchSet {
     }
 
     /// The branches, lowest first.
-    pub fn iter(self) -> impl Iterator<Item = BranchIndex> {
+    pub fn iter(self) -> impl Iterator<Item = BranchIndex> + Clone {
         let mut left = self.0;
         std::iter::from_fn(move || {
             let lowest = left.trailing_zeros();
