@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::ops::Range;
 use std::rc::Rc;
@@ -26,9 +27,11 @@ const TRACESTATE: HeaderName = HeaderName::from_static(headers::TRACESTATE);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// One worker's participants over HTTP.
+///
+/// Clones are the same.
 #[derive(Clone)]
 pub struct Http {
-    upstream: Upstream,
+    upstream: Rc<RefCell<Upstream>>,
     /// Where participants that ask find the verdict: followed by the transaction.
     inquiries: Option<Rc<str>>,
 }
@@ -41,17 +44,23 @@ impl Http {
     /// such as `http://10.0.0.1:8082`, where there is one.
     pub fn new(upstream: Upstream, gateway: Option<&str>) -> Http {
         let inquiries = gateway.map(|gateway| [gateway, INQUIRIES].concat().into());
-        Http { upstream, inquiries }
+        Http { upstream: Rc::new(RefCell::new(upstream)), inquiries }
+    }
+
+    /// From now on calls go this way: the services of another configuration. Calls under way end as they began.
+    pub fn follow(&self, upstream: Upstream) {
+        self.upstream.replace(upstream);
     }
 
     async fn exchange(&self, call: &ParticipantCall) -> Answer {
-        let services = self.upstream.services();
+        let upstream = self.upstream.borrow().clone();
+        let services = upstream.services();
         let Some(service) = services.id(&call.service) else { return unsendable() };
         let credential = services.credential(service).header();
         let Ok(request) = request(call, credential, self.inquiries.as_deref()) else { return unsendable() };
         // Where the service asks for it, every operation of a transaction reaches the same endpoint.
         let affinity = Affinity::new(call.transaction.bits());
-        match self.upstream.send_for(affinity, service, request).await {
+        match upstream.send_for(affinity, service, request).await {
             Ok(response) => answer(call, response).await,
             Err(_) => nothing(),
         }

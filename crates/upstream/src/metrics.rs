@@ -8,18 +8,23 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// The collector of these services' endpoints.
+/// The collector of the endpoints of those services that are in force. Clones show the same.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    services: Arc<Services>,
+    services: Arc<Mutex<Arc<Services>>>,
 }
 
 impl Metrics {
     /// Of these services.
     pub fn new(services: Arc<Services>) -> Metrics {
-        Metrics { services }
+        Metrics { services: Arc::new(Mutex::new(services)) }
+    }
+
+    /// Shows these services from now on.
+    pub fn follow(&self, services: Arc<Services>) {
+        *self.services.lock().unwrap_or_else(PoisonError::into_inner) = services;
     }
 
     /// Shows the counts to whoever asks the registry.
@@ -53,7 +58,8 @@ const OPEN: Count =
 
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let endpoints: Vec<_> = self.services.endpoint_stats().collect();
+        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let endpoints: Vec<_> = services.endpoint_stats().collect();
         let labels = |service, endpoint| [("service", service), ("endpoint", endpoint)];
         for (name, help, count) in COUNTERS {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

@@ -18,15 +18,14 @@ use crate::{Answer, Body, Error, Kind, clock, connect};
 
 /// The open connections of one worker to one endpoint.
 ///
-/// Invariant: `under_way` + `idle.len()` ≤ `limits.connections`, where a connection that is being made is under way.
+/// Invariant: `under_way` + `idle.len()` ≤ `limits.connections`, where a connection that is being made is under way; after
+/// a change of the limits this may have to wait for what is under way.
 pub(crate) struct Pool {
     endpoint: Endpoint,
-    limits: Limits,
+    limits: Cell<Limits>,
     /// In the order in which they were given back.
     idle: RefCell<Vec<Idle>>,
-    /// Its counters are at `place`.
-    counters: Arc<[Counters]>,
-    place: usize,
+    counters: Arc<Counters>,
     aside: Cell<Aside>,
 }
 
@@ -36,18 +35,28 @@ struct Idle {
 }
 
 impl Pool {
-    pub(crate) fn new(
-        endpoint: Endpoint,
-        limits: Limits,
-        counters: Arc<[Counters]>,
-        place: usize,
-    ) -> Rc<Self> {
+    pub(crate) fn new(endpoint: Endpoint, limits: Limits) -> Rc<Self> {
         let (idle, aside) = (RefCell::default(), Cell::default());
-        Rc::new(Self { endpoint, limits, idle, counters, place, aside })
+        let counters = endpoint.meter.register();
+        Rc::new(Self { endpoint, limits: Cell::new(limits), idle, counters, aside })
+    }
+
+    /// From now on other limits hold. Connections beyond them are closed as they come back.
+    pub(crate) fn limit(&self, limits: Limits) {
+        self.limits.set(limits);
+        let mut idle = self.idle.borrow_mut();
+        let most = limits.idle_connections.min(limits.connections.saturating_sub(self.under_way()));
+        let beyond = idle.len().saturating_sub(most);
+        // The oldest go.
+        idle.drain(..beyond);
     }
 
     fn counters(&self) -> &Counters {
-        &self.counters[self.place]
+        &self.counters
+    }
+
+    pub(crate) fn address(&self) -> &Arc<str> {
+        &self.endpoint.address
     }
 
     pub(crate) fn is_aside(&self, now: Instant) -> bool {
@@ -68,7 +77,7 @@ impl Pool {
     pub(crate) fn take_idle(self: &Rc<Self>, now: Instant) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { mut connection, since }) = idle.pop() {
-            if now.saturating_duration_since(since) >= self.limits.idle_timeout {
+            if now.saturating_duration_since(since) >= self.limits.get().idle_timeout {
                 // Those below it are older still.
                 idle.clear();
                 return None;
@@ -84,7 +93,7 @@ impl Pool {
     /// A new connection.
     pub(crate) async fn open(self: &Rc<Self>) -> Result<Lease, Error> {
         let slot = self.free_slot()?;
-        self.note(|aside| aside.tried(clock::now() + self.limits.connect_timeout));
+        self.note(|aside| aside.tried(clock::now() + self.limits.get().connect_timeout));
         match self.connect().await {
             Ok(connection) => {
                 self.counters().connects.count();
@@ -101,7 +110,7 @@ impl Pool {
 
     fn free_slot(self: &Rc<Self>) -> Result<Slot, Error> {
         let mut idle = self.idle.borrow_mut();
-        if self.under_way() + idle.len() >= self.limits.connections {
+        if self.under_way() + idle.len() >= self.limits.get().connections {
             if idle.is_empty() {
                 self.counters().overloads.count();
                 return Err(Error::new(Kind::Overloaded, self.endpoint.address.clone()));
@@ -114,7 +123,7 @@ impl Pool {
 
     async fn connect(&self) -> Result<Connection, Error> {
         let address = &self.endpoint.address;
-        let stream = connect::connect(address, self.limits.connect_timeout).await?;
+        let stream = connect::connect(address, self.limits.get().connect_timeout).await?;
         let connection = Connection::new(stream).await;
         connection.map_err(|error| Error::new(Kind::Connect, address.clone()).because(error))
     }
@@ -132,10 +141,11 @@ impl Pool {
         }
         let since = clock::now();
         let mut idle = self.idle.borrow_mut();
-        let is_old = |idle: &&Idle| since.saturating_duration_since(idle.since) >= self.limits.idle_timeout;
+        let is_old =
+            |idle: &&Idle| since.saturating_duration_since(idle.since) >= self.limits.get().idle_timeout;
         let old = idle.iter().take_while(is_old).count();
         idle.drain(..old);
-        if idle.len() < self.limits.idle_connections {
+        if idle.len() < self.limits.get().idle_connections {
             idle.push(Idle { connection, since });
         }
     }

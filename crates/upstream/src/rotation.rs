@@ -2,12 +2,10 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::pool::{Lease, Pool};
-use crate::services::Service;
-use crate::stats::Counters;
+use crate::services::{Endpoint, Service};
 use crate::{Affinity, Balance, Error, Kind, clock};
 
 /// The endpoints of one service.
@@ -28,13 +26,19 @@ pub(crate) enum Wanted {
 }
 
 impl Rotation {
-    pub(crate) fn new(service: &Service, counters: &Arc<[Counters]>) -> Self {
-        let places = service.first..;
-        let pools =
-            service.endpoints.iter().zip(places).map(|(endpoint, place)| {
-                Pool::new(endpoint.clone(), service.limits, counters.clone(), place)
-            });
-        let pools: Box<[_]> = pools.collect();
+    /// Takes over the pools of those endpoints that the service had before.
+    pub(crate) fn new(service: &Service, before: Option<&Rotation>) -> Self {
+        let pool = |endpoint: &Endpoint| {
+            let mut pools = before.iter().flat_map(|rotation| &rotation.pools);
+            match pools.find(|pool| *pool.address() == endpoint.address) {
+                Some(pool) => {
+                    pool.limit(service.limits);
+                    pool.clone()
+                }
+                None => Pool::new(endpoint.clone(), service.limits),
+            }
+        };
+        let pools: Box<[_]> = service.endpoints.iter().map(pool).collect();
         // Each worker begins elsewhere, or all would call the same endpoint at the same time.
         let next = Cell::new(fastrand::usize(..pools.len()));
         Self { pools, balance: service.balance, affinity: service.affinity, next }

@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::ops::Add;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 
 use crate::affinity::Lot;
-use crate::stats::Counters;
+use crate::stats::Meter;
 use crate::{Balance, Config, Credential, Invalid, ServiceConfig, Stats};
 
 /// All services as configured. A new configuration makes new ones.
 #[derive(Debug)]
 pub struct Services {
     ids: BTreeMap<Arc<str>, ServiceId>,
+    /// Those of the configuration in the order of their names, then those that are retired: so that an id stays what it
+    /// is while retired ones go.
     services: Box<[Service]>,
-    /// What each worker counts, for each endpoint of each service in their order.
-    counters: Mutex<Vec<Arc<[Counters]>>>,
 }
 
 /// A service, among those of one [`Services`].
@@ -28,8 +28,7 @@ pub struct ServiceId(u32);
 pub(crate) struct Service {
     name: Arc<str>,
     pub(crate) endpoints: Box<[Endpoint]>,
-    /// How many endpoints stand before its own.
-    pub(crate) first: usize,
+    is_retired: bool,
     credential: Credential,
     pub(crate) balance: Balance,
     pub(crate) affinity: bool,
@@ -43,6 +42,8 @@ pub(crate) struct Endpoint {
     /// The same as the value of a `Host` header.
     pub(crate) host: HeaderValue,
     pub(crate) lot: Lot,
+    /// The same for as long as the service keeps this endpoint, whatever else is configured anew.
+    pub(crate) meter: Arc<Meter>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,17 +57,34 @@ pub(crate) struct Limits {
 impl Services {
     /// Checks the configuration, and takes it; the error names all that is wrong.
     pub fn new(config: Config) -> Result<Self, Vec<Invalid>> {
+        Self::succeeding(None, config, Config::default())
+    }
+
+    /// The same for services that follow on others: an endpoint that a service keeps goes on being counted where it
+    /// stood. `retired` are services that the configuration no longer has, and that something begun still needs; one
+    /// that it has is not among them, whatever `retired` says.
+    pub fn succeeding(
+        before: Option<&Services>,
+        config: Config,
+        mut retired: Config,
+    ) -> Result<Self, Vec<Invalid>> {
         config.validate()?;
-        let mut first = 0;
-        let services = config.services.into_iter().map(|(name, service)| {
-            let service = Service::new(name, service, first)?;
-            first += service.endpoints.len();
-            Ok(service)
-        });
+        retired.services.retain(|name, _| !config.services.contains_key(name));
+        retired.validate()?;
+        let retired = retired.services.into_iter().map(|(name, service)| (name, service, true));
+        let all = config.services.into_iter().map(|(name, service)| (name, service, false)).chain(retired);
+        let meter = |service: &str, address: &str| before.and_then(|it| it.meter(service, address));
+        let services = all.map(|(name, service, is_retired)| Service::new(name, service, is_retired, &meter));
         let services = services.collect::<Result<Box<[_]>, _>>().map_err(|invalid| vec![invalid])?;
         let ids =
             (0..).map(ServiceId).zip(&services).map(|(id, service)| (service.name.clone(), id)).collect();
-        Ok(Self { ids, services, counters: Mutex::default() })
+        Ok(Self { ids, services })
+    }
+
+    fn meter(&self, service: &str, address: &str) -> Option<Arc<Meter>> {
+        let endpoints = &self.service(self.id(service)?).endpoints;
+        let endpoint = endpoints.iter().find(|endpoint| *endpoint.address == *address);
+        endpoint.map(|endpoint| endpoint.meter.clone())
     }
 
     /// The service with this name.
@@ -84,38 +102,27 @@ impl Services {
         &self.service(id).credential
     }
 
-    /// What all workers have counted for the service. It takes a lock that no request takes.
+    /// Whether the configuration no longer has it.
+    pub fn is_retired(&self, id: ServiceId) -> bool {
+        self.service(id).is_retired
+    }
+
+    /// What all workers have counted for the service. It takes locks that no request takes.
     pub fn stats(&self, id: ServiceId) -> Stats {
-        let service = self.service(id);
-        let places = service.first..service.first + service.endpoints.len();
-        places.map(|place| self.counted(place)).fold(Stats::default(), Stats::add)
+        let endpoints = self.service(id).endpoints.iter();
+        endpoints.map(|endpoint| endpoint.meter.read()).fold(Stats::default(), Stats::add)
     }
 
     /// The same for each endpoint: the service's name, the endpoint as configured, and what was counted.
     pub fn endpoint_stats(&self) -> impl Iterator<Item = (&str, &str, Stats)> {
-        let endpoints = self.services.iter().flat_map(|service| {
-            service.endpoints.iter().map(|endpoint| (&*service.name, &*endpoint.address))
-        });
-        endpoints.enumerate().map(|(place, (service, endpoint))| (service, endpoint, self.counted(place)))
-    }
-
-    fn counted(&self, place: usize) -> Stats {
-        let workers = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.iter().fold(Stats::default(), |sum, counters| sum + counters[place].read())
+        self.services.iter().flat_map(|service| {
+            let endpoints = service.endpoints.iter();
+            endpoints.map(|endpoint| (&*service.name, &*endpoint.address, endpoint.meter.read()))
+        })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Service> {
         self.services.iter()
-    }
-
-    /// New counters, one for each endpoint, for one worker to count with.
-    pub(crate) fn register_worker(&self) -> Arc<[Counters]> {
-        let counters: Arc<[Counters]> = {
-            let endpoints = self.services.iter().flat_map(|service| &service.endpoints);
-            endpoints.map(|_| Counters::default()).collect()
-        };
-        self.counters.lock().unwrap_or_else(PoisonError::into_inner).push(counters.clone());
-        counters
     }
 
     fn service(&self, id: ServiceId) -> &Service {
@@ -130,9 +137,19 @@ impl ServiceId {
 }
 
 impl Service {
-    fn new(name: String, config: ServiceConfig, first: usize) -> Result<Self, Invalid> {
+    fn new(
+        name: String,
+        config: ServiceConfig,
+        is_retired: bool,
+        meter: &dyn Fn(&str, &str) -> Option<Arc<Meter>>,
+    ) -> Result<Self, Invalid> {
         let endpoint = |address: String| match HeaderValue::try_from(&address) {
-            Ok(host) => Ok(Endpoint { lot: Lot::new(&address), address: address.into(), host }),
+            Ok(host) => Ok(Endpoint {
+                lot: Lot::new(&address),
+                meter: meter(&name, &address).unwrap_or_default(),
+                address: address.into(),
+                host,
+            }),
             Err(error) => Err(Invalid { service: name.clone(), message: format!("`{address}`: {error}") }),
         };
         let endpoints = config.endpoints.into_iter().map(endpoint).collect::<Result<_, _>>()?;
@@ -143,6 +160,10 @@ impl Service {
             connections: config.connections,
         };
         let ServiceConfig { credential, balance, affinity, .. } = config;
-        Ok(Self { name: name.into(), endpoints, first, credential, balance, affinity, limits })
+        Ok(Self { name: name.into(), endpoints, is_retired, credential, balance, affinity, limits })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What was counted for one endpoint or service since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,25 @@ impl Add for Stats {
             connect_failures: self.connect_failures + other.connect_failures,
             reused: self.reused + other.reused,
         }
+    }
+}
+
+/// What all workers count for one endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Meter(Mutex<Vec<Arc<Counters>>>);
+
+impl Meter {
+    /// New counters, for one worker to count with.
+    pub(crate) fn register(&self) -> Arc<Counters> {
+        let counters = Arc::new(Counters::default());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(counters.clone());
+        counters
+    }
+
+    /// The sum over all workers. It takes a lock that no request takes.
+    pub(crate) fn read(&self) -> Stats {
+        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.iter().fold(Stats::default(), |sum, counters| sum + counters.read())
     }
 }
 

@@ -25,8 +25,16 @@ struct Worker {
 impl Upstream {
     /// Connects to nothing yet.
     pub fn new(services: Arc<Services>) -> Self {
-        let counters = services.register_worker();
-        let rotations = services.iter().map(|service| Rotation::new(service, &counters)).collect();
+        let rotations = services.iter().map(|service| Rotation::new(service, None)).collect();
+        Self { worker: Rc::new(Worker { services, rotations }) }
+    }
+
+    /// The way to the services of a new configuration. Where a service keeps an endpoint, its connections are kept, and
+    /// what is known of its health. This one still works: what is under way on it ends as it began.
+    pub fn succeeded_by(&self, services: Arc<Services>) -> Self {
+        let before = |name| Some(&self.worker.rotations[self.worker.services.id(name)?.index()]);
+        let rotations = services.iter().map(|service| Rotation::new(service, before(service.name())));
+        let rotations = rotations.collect();
         Self { worker: Rc::new(Worker { services, rotations }) }
     }
 
