@@ -16,13 +16,7 @@ pub struct Use {
 impl Use {
     /// What this process has used so far.
     pub fn of(pid: u32) -> io::Result<Use> {
-        let mut process_ns = 0;
-        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-            // A thread that has just ended has nothing to read.
-            let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
-            process_ns += text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0);
-        }
-        Ok(Use { process_ns, cores: cores()? })
+        Ok(Use { process_ns: threads_ns(pid)?, cores: cores()? })
     }
 }
 
@@ -58,6 +52,39 @@ fn cores() -> io::Result<Vec<(u64, u64)>> {
             (all - idle, all)
         })
         .collect())
+}
+
+/// Nanoseconds of CPU that these processes have used so far, and all that they have started, as long as those live.
+pub fn of_trees(roots: &[u32]) -> io::Result<u64> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        // A process that has just ended has nothing to read.
+        let Ok(text) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+        // Behind the name, which is in brackets and may hold anything: the state, then the parent.
+        let parent = text.rsplit(')').next().and_then(|rest| rest.split(' ').nth(2));
+        parents.push((pid, parent.and_then(|parent| parent.parse::<u32>().ok()).unwrap_or(0)));
+    }
+    let mut tree = roots.to_vec();
+    let mut at = 0;
+    while let Some(parent) = tree.get(at).copied() {
+        tree.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        at += 1;
+    }
+    tree.into_iter().map(threads_ns).sum()
+}
+
+fn threads_ns(pid: u32) -> io::Result<u64> {
+    // One of a tree that has just ended counts for nothing.
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Ok(0) };
+    let mut sum = 0;
+    for task in tasks {
+        // A thread that has just ended has nothing to read.
+        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        sum += text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(sum)
 }
 
 /// Bytes of memory that the process has in use.

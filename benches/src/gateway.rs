@@ -27,6 +27,8 @@ pub struct Setup {
     pub slow_syncs_us: u64,
     /// Whether the calls are sent without a transaction.
     pub fan_out: bool,
+    /// Whether it runs as it comes, on every core, instead of with one worker on one core.
+    pub everywhere: bool,
 }
 
 /// A running gateway.
@@ -51,8 +53,9 @@ impl Gateway {
         let (address, admin) = (free_address()?, free_address()?);
         let interval =
             setup.commit_interval_us.map(|us| format!(", commit_interval: {us}us")).unwrap_or_default();
+        let workers = if setup.everywhere { "" } else { "workers: 1\n" };
         let text = format!(
-            "listeners: {{ public: {{ address: {address} }} }}\nadmin: {{ address: {admin} }}\nworkers: 1\n\
+            "listeners: {{ public: {{ address: {address} }} }}\nadmin: {{ address: {admin} }}\n{workers}\
              log: {{ level: warn }}\n\
              journal: {{ directory: journal, retention: {{ size: 1GiB }}{interval} }}\n{}",
             setup.configuration
@@ -68,7 +71,11 @@ impl Gateway {
         }
         let output = fs::OpenOptions::new().create(true).append(true).open(&log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        Ok(Gateway { process: Process::start(&mut command, core)?, address, admin, log })
+        let process = match setup.everywhere {
+            true => Process::start_here(&mut command)?,
+            false => Process::start(&mut command, core)?,
+        };
+        Ok(Gateway { process, address, admin, log })
     }
 
     /// Asks again and again, after each pause, until it says that it is ready.

@@ -37,6 +37,9 @@ struct Arguments {
     /// The gateway's program, built with its feature `bench`; beside this program where nothing is said
     #[arg(long)]
     gateway: Option<PathBuf>,
+    /// The program of dtmrs, which `peers` is measured against
+    #[arg(long)]
+    dtmrs: Option<PathBuf>,
     /// Where reports and the journals of measured gateways go: on a real disk
     #[arg(long, default_value = "target/bench")]
     directory: PathBuf,
@@ -62,7 +65,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: Arguments) -> io::Result<()> {
-    let Arguments { names, gateway, directory, only, quick, markdown } = arguments;
+    let Arguments { names, gateway, dtmrs, directory, only, quick, markdown } = arguments;
     let benches = chosen(&names)?;
     let program = match gateway {
         Some(program) => program,
@@ -72,7 +75,7 @@ fn measure(arguments: Arguments) -> io::Result<()> {
     let directory = directory.canonicalize()?;
     let last = std::thread::available_parallelism()?.get().saturating_sub(1);
     let cores = Cores { measured: 0, load: last };
-    let context = Context { program, directory, cores, only, quick, markdown };
+    let context = Context { program, dtmrs, directory, cores, only, quick, markdown };
     println!("{}\n", machine::facts(&context.directory));
     process::pin(context.cores.load)?;
     benches.into_iter().try_for_each(|bench| (bench.run)(&context))

@@ -13,10 +13,18 @@ impl Process {
         // A child inherits the core of the thread that starts it, before it has any thread of its own.
         let before = sched_getaffinity(None)?;
         pin(core)?;
-        let child = command.spawn();
+        let process = Process::start_here(command);
         sched_setaffinity(None, &before)?;
+        process
+    }
+
+    /// Starts a process where this thread may run.
+    pub fn start_here(command: &mut Command) -> io::Result<Process> {
         let program = command.get_program().to_string_lossy().into_owned();
-        child.map(Process).map_err(|error| io::Error::other(format!("cannot start `{program}`: {error}")))
+        command
+            .spawn()
+            .map(Process)
+            .map_err(|error| io::Error::other(format!("cannot start `{program}`: {error}")))
     }
 
     pub fn pid(&self) -> u32 {

@@ -23,6 +23,8 @@ pub fn try_out() -> Result<(), String> {
 
 fn build_and_run(profile: &str, arguments: &[String]) -> Result<(), String> {
     tools::package("nginx")?;
+    // Whoever names other benches need not wait for it to be built.
+    let peer = wants(arguments, "peers").then(peer).transpose()?;
     let build = ["build", "--locked", "--profile", profile, "--package"];
     aloud(cargo(&build).arg("unanimo-benches"))?;
     aloud(cargo(&build).args(["unanimo", "--features", "bench"]))?;
@@ -35,10 +37,54 @@ fn build_and_run(profile: &str, arguments: &[String]) -> Result<(), String> {
     copied.map_err(|error| format!("cannot copy the gateway to {}: {error}", gateway.display()))?;
     let mut measure = program(built.join("unanimo-benches"));
     measure.arg("--gateway").arg(gateway).arg("--directory").arg(directory);
+    if let Some(peer) = peer {
+        measure.arg("--dtmrs").arg(peer);
+    }
     aloud(measure.args(arguments))
+}
+
+/// Whether these arguments name this bench, or none.
+fn wants(arguments: &[String], bench: &str) -> bool {
+    let mut names = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            // The one option with a value that is of use here.
+            "--only" => drop(arguments.next()),
+            option if option.starts_with('-') => {}
+            name => names.push(name),
+        }
+    }
+    names.is_empty() || names.contains(&bench)
+}
+
+/// The manager that ours is measured against, and the stores that it is given.
+fn peer() -> Result<PathBuf, String> {
+    tools::package("redis-server")?;
+    tools::postgresql()?;
+    let (peer, remark) = tools::dtmrs(&target())?;
+    if !remark.is_empty() {
+        println!("{remark}");
+    }
+    Ok(peer)
 }
 
 /// Where cargo builds.
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |named| root().join(named))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_option_is_given_names_no_bench() {
+        let wants =
+            |words: &[&str]| wants(&words.iter().map(ToString::to_string).collect::<Vec<_>>(), "peers");
+        assert!(
+            wants(&[]) && wants(&["--quick"]) && wants(&["--only", "64 clients"]) && wants(&["tax", "peers"])
+        );
+        assert!(!wants(&["tax"]) && !wants(&["tax", "--only", "peers"]));
+    }
 }

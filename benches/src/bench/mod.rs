@@ -2,6 +2,7 @@
 
 pub mod journal;
 pub mod memory;
+pub mod peers;
 pub mod proxy;
 pub mod recovery;
 pub mod tax;
@@ -15,6 +16,8 @@ use std::path::PathBuf;
 pub struct Context {
     /// The gateway's program, built with its feature `bench`.
     pub program: PathBuf,
+    /// The program of dtmrs, for the bench that needs it.
+    pub dtmrs: Option<PathBuf>,
     /// Where reports go, and private directories are made.
     pub directory: PathBuf,
     pub cores: Cores,
@@ -40,10 +43,11 @@ pub struct Bench {
 }
 
 /// All benches, in the order in which they run.
-pub const ALL: [Bench; 5] = [
+pub const ALL: [Bench; 6] = [
     Bench { name: tax::NAME, run: tax::run },
     Bench { name: journal::NAME, run: journal::run },
     Bench { name: proxy::NAME, run: proxy::run },
     Bench { name: recovery::NAME, run: recovery::run },
     Bench { name: memory::NAME, run: memory::run },
+    Bench { name: peers::NAME, run: peers::run },
 ];

@@ -23,9 +23,10 @@ fn content_length(head: &[u8]) -> usize {
     0
 }
 
-/// Whether an answer's status is below 300.
-pub fn is_success(answer: &[u8]) -> bool {
-    matches!(answer.get(9), Some(b'1' | b'2'))
+/// The status of an answer: the three digits behind its version.
+pub fn status(answer: &[u8]) -> u16 {
+    let digits = answer.get(9..12).unwrap_or_default();
+    digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit.wrapping_sub(b'0')))
 }
 
 /// The target of a request: what stands between the first two spaces.
@@ -36,6 +37,11 @@ impl<'a> Target<'a> {
     pub fn of(request: &'a [u8]) -> Target<'a> {
         let mut words = request.split(|byte| *byte == b' ' || *byte == b'\r');
         Target(words.nth(1).unwrap_or_default())
+    }
+
+    /// What stands before a query.
+    pub fn path(self) -> &'a [u8] {
+        self.0.split(|byte| *byte == b'?').next().unwrap_or_default()
     }
 
     /// Whether the path's last segment is this word.
@@ -55,7 +61,7 @@ mod tests {
         assert_eq!(length(text), Some(text.len() - 4));
         assert_eq!(length(&text[..text.len() - 5]), None);
         assert_eq!(length(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"), Some(27));
-        assert!(is_success(text) && !is_success(b"HTTP/1.1 503 x"));
+        assert_eq!([status(text), status(b"HTTP/1.1 503 x")], [200, 503]);
     }
 
     #[test]

@@ -3,11 +3,18 @@
 //! The loop has to be much cheaper than what it measures, so it knows no more of HTTP than is needed: messages with a
 //! length, one at a time on each connection. A socket takes and gives a message at once or it is an error.
 
+mod calls;
+mod closed;
+mod connection;
 mod crowd;
+mod errands;
 mod histogram;
 mod message;
 mod world;
 
+pub use calls::{Asked, Call, Calls};
+pub use closed::{Moment, Run};
 pub use crowd::{Behaviour, Crowd};
+pub use errands::{BOTH, Errand, Errands, Seen, Step};
 pub use message::Target;
-pub use world::{Moment, Run, World};
+pub use world::World;

@@ -1,12 +1,12 @@
-//! The loop: services answer at once, clients ask again as soon as they have their answer.
+//! The loop: services answer at once, clients are told of their answers and ask again.
 
-use super::histogram::Histogram;
+use super::connection::{BUFFER, Connection, send};
 use super::message::{self, Target};
 use crate::clock;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -15,27 +15,15 @@ use std::time::{Duration, Instant};
 /// How many events are taken at a time.
 const EVENTS: usize = 1024;
 
-/// What one read takes at most, in bytes; more than any message of a measurement.
-const BUFFER: usize = 64 * 1024;
-
 /// How long it looks out for more before it sleeps: whoever wakes a sleeper pays for it, and how often the load sleeps is
 /// nothing that the gateway is to be measured by.
 const AWAKE: Duration = Duration::from_micros(50);
 
-/// How long a number of requests may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long the loop goes on before it is looked at who is idle.
-const SHORT: Duration = Duration::from_micros(500);
-
-/// How long a run waits for what is under way, once it has ended.
-const LEFTOVERS: Duration = Duration::from_secs(5);
-
 /// What a service answers to a request: the bytes, or `None` for never.
 type Service = Rc<dyn Fn(Target<'_>) -> Option<&'static [u8]>>;
 
-/// What becomes of a whole message.
-type Take<'a> = dyn FnMut(&mut TcpStream, &[u8]) -> io::Result<()> + 'a;
+/// What a run does with what it is told.
+pub(super) type Told<'a> = dyn FnMut(&mut World, News) -> io::Result<()> + 'a;
 
 /// All connections.
 pub struct World {
@@ -52,46 +40,15 @@ enum Peer {
     Client { connection: Connection, asked: Instant, waits: bool },
 }
 
-struct Connection {
-    stream: TcpStream,
-    /// The beginning of a message that has not come whole.
-    rest: Vec<u8>,
-}
-
-/// A number of clients that ask for the same thing for a while.
-pub struct Run<'a> {
-    /// Whom.
-    pub target: SocketAddr,
-    /// What, as it goes over the wire.
-    pub request: &'a [u8],
-    /// How many of them.
-    pub clients: usize,
-    /// What comes before the window, and is not counted.
-    pub warm: Duration,
-    /// What is counted.
-    pub window: Duration,
-}
-
-/// What is told of a run while it lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// From now on it counts.
-    Begins,
-    /// It counts no more.
-    Ends,
-}
-
-/// What came of a run, within its window.
-#[derive(Clone)]
-pub struct Outcome {
-    /// Answers with a status below 300.
-    pub answered: u64,
-    /// All other answers.
-    pub failed: u64,
-    /// How long the window was.
-    pub seconds: f64,
-    /// How long the answers took.
-    pub latencies: Histogram,
+/// What a run is told while the loop turns.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum News {
+    /// A client has its answer. It took so long since it had asked, or was to ask.
+    Answered { client: usize, status: u16, took: Duration },
+    /// A client's connection has ended without an answer to what it had asked. It has been removed.
+    Closed { client: usize },
+    /// Everything that had come has been looked at.
+    Turned,
 }
 
 impl World {
@@ -117,84 +74,13 @@ impl World {
         Ok(address)
     }
 
-    /// Lets the clients ask for as long as the run says, and tells when its window begins and ends.
-    pub fn run(&mut self, run: &Run<'_>, mut tell: impl FnMut(Moment)) -> io::Result<Outcome> {
-        let mut outcome = Outcome { answered: 0, failed: 0, seconds: 0.0, latencies: Histogram::new() };
-        let mut clients = Vec::with_capacity(run.clients);
-        for _ in 0..run.clients {
-            let stream = TcpStream::connect(run.target)?;
-            let connection = Connection::new(stream)?;
-            let now = clock::now();
-            let client = self.add(Peer::Client { connection, asked: now, waits: false })?;
-            self.ask(client, run.request, now)?;
-            clients.push(client);
-        }
-        let begin = clock::now() + run.warm;
-        self.turn_until(begin, Some(run.request), &mut |_, _| {})?;
-        tell(Moment::Begins);
-        let begin = clock::now();
-        self.turn_until(begin + run.window, Some(run.request), &mut |success, took| {
-            outcome.answered += u64::from(success);
-            outcome.failed += u64::from(!success);
-            outcome.latencies.add(took);
-        })?;
-        outcome.seconds = (clock::now() - begin).as_secs_f64();
-        tell(Moment::Ends);
-        let late = clock::now() + LEFTOVERS;
-        while clients.iter().any(|client| self.waits(*client)) && clock::now() < late {
-            self.turn_until(clock::now() + Duration::from_millis(1), None, &mut |_, _| {})?;
-        }
-        for client in clients {
-            self.remove(client);
-        }
-        Ok(outcome)
-    }
-
     /// Lets the services answer until this moment.
     pub fn serve_until(&mut self, until: Instant) -> io::Result<()> {
-        self.turn_until(until, None, &mut |_, _| {})
+        self.turn_until(until, &mut |_, _| Ok(()))
     }
 
-    /// Asks for the same thing so many times, with so many clients, and says how many answers were no success.
-    pub fn ask_times(
-        &mut self,
-        target: SocketAddr,
-        request: &[u8],
-        clients: usize,
-        times: u64,
-    ) -> io::Result<u64> {
-        let (mut left, mut failed) = (times, 0);
-        let mut all = Vec::with_capacity(clients);
-        for _ in 0..clients {
-            let connection = Connection::new(TcpStream::connect(target)?)?;
-            all.push(self.add(Peer::Client { connection, asked: clock::now(), waits: false })?);
-        }
-        let late = clock::now() + PATIENCE;
-        while left > 0 {
-            let idle: Vec<usize> = all.iter().copied().filter(|client| !self.waits(*client)).collect();
-            for client in idle.into_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
-                self.ask(client, request, clock::now())?;
-                left -= 1;
-            }
-            self.turn_until(clock::now() + SHORT, None, &mut |success, _| failed += u64::from(!success))?;
-            if clock::now() > late {
-                return Err(io::Error::other("the gateway does not take so many requests"));
-            }
-        }
-        while all.iter().any(|client| self.waits(*client)) && clock::now() < late {
-            self.turn_until(clock::now() + SHORT, None, &mut |success, _| failed += u64::from(!success))?;
-        }
-        all.into_iter().for_each(|client| self.remove(client));
-        Ok(failed)
-    }
-
-    /// Carries everything on until this moment. A client that has its answer asks `again`, if there is something.
-    fn turn_until(
-        &mut self,
-        until: Instant,
-        again: Option<&[u8]>,
-        answered: &mut dyn FnMut(bool, Duration),
-    ) -> io::Result<()> {
+    /// Carries everything on until this moment.
+    pub(super) fn turn_until(&mut self, until: Instant, told: &mut Told<'_>) -> io::Result<()> {
         let mut now = clock::now();
         let mut busy = now;
         while now < until {
@@ -214,20 +100,15 @@ impl World {
                 // Packed, so that it has to be copied.
                 let (data, flags) = (event.data, event.flags);
                 let ended = flags.contains(epoll::EventFlags::RDHUP);
-                self.ready(data.u64() as usize, ended, again, answered)?;
+                self.ready(data.u64() as usize, ended, told)?;
             }
             self.events = events;
+            told(self, News::Turned)?;
         }
         Ok(())
     }
 
-    fn ready(
-        &mut self,
-        at: usize,
-        ended: bool,
-        again: Option<&[u8]>,
-        answered: &mut dyn FnMut(bool, Duration),
-    ) -> io::Result<()> {
+    fn ready(&mut self, at: usize, ended: bool, told: &mut Told<'_>) -> io::Result<()> {
         let Some(peer) = self.peers.get_mut(at).and_then(Option::take) else { return Ok(()) };
         match peer {
             Peer::Listener(listener, service) => {
@@ -244,23 +125,23 @@ impl World {
                     false => self.free.push(at),
                 }
             }
-            Peer::Client { mut connection, asked, .. } => {
-                let mut done = None;
+            Peer::Client { mut connection, asked, waits } => {
+                let mut status = None;
                 let mut take = |_: &mut TcpStream, answer: &[u8]| {
-                    done = Some(message::is_success(answer));
+                    status = Some(message::status(answer));
                     Ok(())
                 };
                 let open = connection.read(&mut self.buffer, ended, &mut take);
-                if !open && done.is_none() {
-                    return Err(io::Error::other("the gateway closed a connection without an answer"));
+                if open {
+                    let waits = waits && status.is_none();
+                    self.peers[at] = Some(Peer::Client { connection, asked, waits });
+                } else {
+                    self.free.push(at);
                 }
-                self.peers[at] = Some(Peer::Client { connection, asked, waits: done.is_none() });
-                if let Some(success) = done {
-                    let now = clock::now();
-                    answered(success, now - asked);
-                    if let Some(again) = again {
-                        self.ask(at, again, now)?;
-                    }
+                if let Some(status) = status {
+                    told(self, News::Answered { client: at, status, took: clock::now() - asked })?;
+                } else if !open {
+                    told(self, News::Closed { client: at })?;
                 }
             }
         }
@@ -277,15 +158,22 @@ impl World {
         }
     }
 
-    fn ask(&mut self, at: usize, request: &[u8], now: Instant) -> io::Result<()> {
-        if let Some(Some(Peer::Client { connection, asked, waits })) = self.peers.get_mut(at) {
-            (*asked, *waits) = (now, true);
+    /// Adds a client, which has asked for nothing yet.
+    pub(super) fn join(&mut self, target: SocketAddr) -> io::Result<usize> {
+        let connection = Connection::open(target)?;
+        self.add(Peer::Client { connection, asked: clock::now(), waits: false })
+    }
+
+    /// Lets a client ask. Its time runs from this moment, which may be past. A client that is gone asks nobody.
+    pub(super) fn ask(&mut self, at: usize, request: &[u8], asked: Instant) -> io::Result<()> {
+        if let Some(Some(Peer::Client { connection, asked: since, waits })) = self.peers.get_mut(at) {
+            (*since, *waits) = (asked, true);
             send(&mut connection.stream, request)?;
         }
         Ok(())
     }
 
-    fn waits(&self, at: usize) -> bool {
+    pub(super) fn waits(&self, at: usize) -> bool {
         matches!(self.peers.get(at), Some(Some(Peer::Client { waits: true, .. })))
     }
 
@@ -306,61 +194,12 @@ impl World {
         Ok(at)
     }
 
-    fn remove(&mut self, at: usize) {
-        if self.peers.get_mut(at).and_then(Option::take).is_some() {
+    pub(super) fn remove(&mut self, at: usize) {
+        if let Some(peer) = self.peers.get_mut(at)
+            && matches!(peer, Some(Peer::Client { .. }))
+        {
+            *peer = None;
             self.free.push(at);
         }
     }
-}
-
-impl Connection {
-    fn new(stream: TcpStream) -> io::Result<Connection> {
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        Ok(Connection { stream, rest: Vec::new() })
-    }
-
-    /// Reads what has come, and gives every whole message away. `false` when the connection has ended.
-    fn read(&mut self, buffer: &mut [u8], ended: bool, take: &mut Take<'_>) -> bool {
-        loop {
-            let count = match self.stream.read(buffer) {
-                Ok(0) => return false,
-                Ok(count) => count,
-                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
-            };
-            let fresh = buffer.get(..count).unwrap_or_default();
-            if self.rest.is_empty() {
-                let used = messages(&mut self.stream, fresh, take);
-                self.rest.extend_from_slice(fresh.get(used..).unwrap_or_default());
-            } else {
-                self.rest.extend_from_slice(fresh);
-                let used = messages(&mut self.stream, &self.rest, take);
-                self.rest.drain(..used);
-            }
-            // A read that did not fill the buffer has emptied the socket: the next event tells of more. But of the
-            // end nothing tells again.
-            if count < buffer.len() && !ended {
-                return true;
-            }
-        }
-    }
-}
-
-/// Gives every whole message away, and says how many bytes they had.
-fn messages(stream: &mut TcpStream, bytes: &[u8], take: &mut Take<'_>) -> usize {
-    let mut used = 0;
-    while let Some(rest) = bytes.get(used..)
-        && let Some(length) = message::length(rest)
-    {
-        if take(stream, &rest[..length]).is_err() {
-            return bytes.len();
-        }
-        used += length;
-    }
-    used
-}
-
-/// Messages are much smaller than a socket's buffer: one that is not taken whole is lost.
-fn send(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
-    if stream.write(bytes)? == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
