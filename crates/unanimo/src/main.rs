@@ -32,6 +32,7 @@ struct Arguments {
 enum Command {
     Run(commands::run::Run),
     Check(commands::check::Check),
+    Doctor(commands::doctor::Doctor),
     Schema(commands::schema::Schema),
     Transactions(commands::transactions::Transactions),
     Demo(commands::demo::Demo),
@@ -48,6 +49,7 @@ const HELP: &str = "\
 Begin here:
   $ unanimo demo                     see it work, through two crashes
   $ unanimo check gateway.yaml       every mistake in a configuration
+  $ unanimo doctor gateway.yaml      whether this machine can serve it
   $ unanimo run gateway.yaml         serve it
   $ unanimo transactions list        look at what it does, on another terminal
 
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Schema(schema) => schema.run(),
         Command::Transactions(transactions) => transactions.run(),
         Command::Demo(demo) => demo.run(),

@@ -9,10 +9,11 @@ use std::path::Path;
 use std::process::Command;
 
 /// Every command that is not hidden.
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 10] = [
     &[],
     &["run"],
     &["check"],
+    &["doctor"],
     &["schema"],
     &["demo"],
     &["transactions"],

@@ -9,9 +9,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-/// Held, by `flock`, for as long as the directory has its owner.
-const LOCK: &str = "lock";
-
 /// A directory on this machine.
 #[derive(Debug)]
 pub struct Files {
@@ -21,6 +18,9 @@ pub struct Files {
 }
 
 impl Files {
+    /// The file that is held, by `flock`, for as long as the directory has its owner.
+    pub const LOCK: &'static str = "lock";
+
     /// Opens the directory, and makes it first where it is not there.
     pub fn open(path: &Path) -> Result<Files, Error> {
         let failed = |doing, source: io::Error| Error::Io { doing, path: path.to_owned(), source };
@@ -55,7 +55,7 @@ impl Disk for Files {
     type File = OpenFile;
 
     fn lock(&mut self) -> io::Result<bool> {
-        let lock = self.open_at(LOCK, OFlags::CREATE)?;
+        let lock = self.open_at(Files::LOCK, OFlags::CREATE)?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 self.lock = Some(lock);

@@ -14,7 +14,7 @@ mod failure;
 mod gauge;
 mod meaning;
 mod order;
-mod paint;
+pub mod paint;
 mod picture;
 mod place;
 mod process;

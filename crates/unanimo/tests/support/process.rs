@@ -60,8 +60,12 @@ impl Process {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id().try_into().unwrap()).unwrap()
+        Pid::from_raw(self.id().try_into().unwrap()).unwrap()
     }
 
     /// The end of what it has said, over all its lives.
