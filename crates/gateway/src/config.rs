@@ -103,6 +103,8 @@ pub struct ProxyConfig {
     pub timeout: Duration,
     /// What the matched path prefix becomes towards the service; unchanged where `None`.
     pub rewrite_prefix: Option<String>,
+    /// To which protocols a client may change its connection, such as `websocket`.
+    pub upgrades: Vec<String>,
 }
 
 /// A transactional route.
@@ -127,6 +129,8 @@ pub struct Limits {
     pub body_bytes: u64,
     /// How long a client or a service may be silent in the middle of a body.
     pub body_idle_timeout: Duration,
+    /// How long nothing may move in a connection that has changed its protocol.
+    pub tunnel_idle_timeout: Duration,
     /// How long a connection may be idle between requests.
     pub idle_timeout: Duration,
     /// How many connections a worker accepts at a time.
@@ -143,6 +147,7 @@ impl Default for Limits {
             transaction_body_bytes: 256 * 1024,
             body_bytes: 1024 * 1024 * 1024,
             body_idle_timeout: Duration::from_secs(30),
+            tunnel_idle_timeout: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(75),
             connections: 10_000,
             grace: Duration::from_secs(20),

@@ -3,20 +3,22 @@
 use crate::answer::Body;
 use crate::pulse::{Pulse, Socket};
 use crate::server::{Door, Shared, Stage};
-use crate::{clock, dispatch};
+use crate::{clock, dispatch, tunnel};
 use http::HeaderValue;
 use hyper::server::conn::http1::{self, Connection};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::sleep_until;
 use unanimo_contract::Transactions;
+use unanimo_upstream::Tunnel;
 
 /// The smallest buffer that hyper takes, in bytes.
 const SMALLEST_BUFFER: usize = 64 * 1024;
@@ -31,6 +33,8 @@ pub(crate) struct Client<T> {
     pub(crate) pulse: Rc<Pulse>,
     /// Its address, as a header says it.
     pub(crate) address: HeaderValue,
+    /// Where the connection leads on, once a service has changed its protocol.
+    pub(crate) tunnel: Cell<Option<Tunnel>>,
 }
 
 /// How a connection ended.
@@ -61,18 +65,28 @@ pub(crate) async fn serve<T: Transactions>(
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let open = Open::new(&worker);
+    let _open = worker.tally.open.one();
     // Without it, small answers wait for acknowledgements of earlier ones. It fails where the client has gone.
     let Ok(()) = stream.set_nodelay(true) else { return };
     let Ok(address) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else { return };
     let pulse = Pulse::new(clock::now());
     let (socket, returned) = Socket::new(stream, pulse.clone());
-    let client = Rc::new(Client { worker: worker.clone(), door, pulse: pulse.clone(), address });
+    let (pulse_of_client, tunnel) = (pulse.clone(), Cell::default());
+    let client = Rc::new(Client { worker: worker.clone(), door, pulse: pulse_of_client, address, tunnel });
     let service = service_fn(|request| dispatch::answer(client.clone(), request));
     let mut protocol = worker.protocol.clone();
     // A connection that comes while the worker drains is served once.
     protocol.keep_alive(worker.stages.is_before(Stage::Draining));
-    let end = drive(protocol.serve_connection(TokioIo::new(socket), service), &pulse, &worker).await;
+    let mut connection = protocol.serve_connection(TokioIo::new(socket), service);
+    let end = drive(&mut connection, &pulse, &worker).await;
+    if let (End::Ended, Some(service)) = (&end, client.tunnel.take()) {
+        let http1::Parts { io, read_buf, .. } = connection.into_parts();
+        if let Some(stream) = io.into_inner().into_stream() {
+            tunnel::carry(&worker, stream, read_buf, service).await;
+        }
+        return;
+    }
+    drop(connection);
     let lingers = match end {
         End::Ended => pulse.may_be_sending(),
         End::Malformed => true,
@@ -81,16 +95,19 @@ pub(crate) async fn serve<T: Transactions>(
     if lingers {
         worker.stages.before(Stage::Closing, returned.linger()).await;
     }
-    drop(open);
 }
 
 /// Lets hyper serve the connection, until it ends, expires or the worker closes.
-async fn drive<S, T>(connection: Connection<TokioIo<Socket>, S>, pulse: &Pulse, worker: &Shared<T>) -> End
+async fn drive<S, T>(
+    connection: &mut Connection<TokioIo<Socket>, S>,
+    pulse: &Pulse,
+    worker: &Shared<T>,
+) -> End
 where
     S: HttpService<hyper::body::Incoming, ResBody = Body>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut connection = pin!(connection);
+    let mut connection = Pin::new(connection);
     let mut timer = pin!(sleep_until((clock::now() + LATER).into()));
     let mut next = if worker.stages.is_before(Stage::Draining) { Stage::Draining } else { Stage::Closing };
     let mut stage = pin!(worker.stages.reached(next));
@@ -134,21 +151,5 @@ impl End {
                 if error.is_parse() { End::Malformed } else { End::Broken }
             }
         }
-    }
-}
-
-/// Counts a connection while it is open.
-struct Open<'a, T>(&'a Shared<T>);
-
-impl<T> Open<'_, T> {
-    fn new(worker: &Shared<T>) -> Open<'_, T> {
-        worker.tally.open.add(1);
-        Open(worker)
-    }
-}
-
-impl<T> Drop for Open<'_, T> {
-    fn drop(&mut self) {
-        self.0.tally.open.take(1);
     }
 }

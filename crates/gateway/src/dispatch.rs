@@ -11,10 +11,10 @@ use crate::server::Door;
 use crate::status::Own;
 use crate::table::{Found, Sought};
 use crate::transaction::{self, Transactional};
-use crate::{authority, hygiene, inquiry};
+use crate::{authority, hygiene, inquiry, upgrade};
 use http::header::{HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::any::Any;
@@ -49,6 +49,7 @@ pub(crate) enum Work {
 /// A request on its way to whoever answers it.
 pub(crate) struct Asked<'a> {
     pub(crate) method: Method,
+    pub(crate) version: Version,
     /// Without `Host`.
     pub(crate) headers: HeaderMap,
     /// The host as the client wrote it.
@@ -120,12 +121,16 @@ async fn route<T: Transactions>(
         Ok(name) => name,
         Err(why) => return Ok(answer::own(bad_request(why))),
     };
+    let own = Own::of_path(path.matched());
+    if (client.door == Door::Participants || own.is_some()) && hygiene::wants_upgrade(&head.headers) {
+        return Ok(answer::own(upgrade::refusal()));
+    }
     if client.door == Door::Participants {
         measure.own_path(path.matched());
         let transactions = &client.worker.transactions;
         return Ok(answer::own(inquiry::answer(&head.method, path.matched(), transactions).await));
     }
-    if let Some(own) = Own::of_path(path.matched()) {
+    if let Some(own) = own {
         measure.own_path(path.matched());
         return Ok(answer::own(own.answer(&head.method, &client.worker.transactions).await));
     }
@@ -147,10 +152,23 @@ async fn route<T: Transactions>(
         }
     };
     measure.route(route.number);
-    let (method, headers, host) = (head.method, head.headers, host.as_ref());
-    let asked = Asked { method, headers, host, uri: &uri, path: &path, body, measure, answering };
+    let Parts { method, version, headers, .. } = head;
+    let asked = Asked {
+        method,
+        version,
+        headers,
+        host: host.as_ref(),
+        uri: &uri,
+        path: &path,
+        body,
+        measure,
+        answering,
+    };
     match &route.work {
         Work::Plain(plain) => Ok(proxy::forward(client, plain, asked).await),
+        Work::Transactional(_) if hygiene::wants_upgrade(&asked.headers) => {
+            Ok(answer::own(upgrade::refusal()))
+        }
         Work::Transactional(transactional) => transaction::run(client, route, transactional, asked).await,
     }
 }
@@ -160,11 +178,6 @@ fn read<'u>(uri: &'u Uri, head: &mut Parts) -> Result<(Option<HeaderValue>, Path
     if matches!(head.method, Method::CONNECT | Method::TRACE) {
         let detail = format!("this gateway does not take {}", head.method);
         return Err(Problem::NotImplemented.answer(&detail));
-    }
-    if hygiene::wants_upgrade(&head.headers) {
-        return Err(
-            Problem::NotImplemented.answer("this gateway does not change the protocol of a connection")
-        );
     }
     let mut encodings = head.headers.get_all(TRANSFER_ENCODING).iter();
     let coding = encodings.next();

@@ -31,6 +31,8 @@ mod status;
 mod table;
 mod trace;
 mod transaction;
+mod tunnel;
+mod upgrade;
 mod upload;
 
 pub use config::{
@@ -41,3 +43,4 @@ pub use listener::bind;
 pub use metrics::Metrics;
 pub use server::{Drained, Worker, serve};
 pub use table::{Invalid, Table};
+pub use upgrade::check as check_upgrade;

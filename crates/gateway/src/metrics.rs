@@ -54,6 +54,7 @@ impl Metrics {
         let tally = Arc::new(Tally {
             routes,
             open: Count::default(),
+            tunnels: Count::default(),
             accepted: Count::default(),
             failed_accepts: Count::default(),
             panics: Count::default(),
@@ -70,6 +71,8 @@ pub(crate) struct Tally {
     routes: Vec<RouteTally>,
     /// Connections that are open now.
     pub(crate) open: Count,
+    /// Those of them that have become tunnels.
+    pub(crate) tunnels: Count,
     pub(crate) accepted: Count,
     pub(crate) failed_accepts: Count,
     pub(crate) panics: Count,
@@ -106,12 +109,27 @@ impl Count {
         self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
     }
 
+    /// Counts one more until what it gives back is dropped.
+    pub(crate) fn one(&self) -> One<'_> {
+        self.add(1);
+        One(self)
+    }
+
     pub(crate) fn take(&self, less: u64) {
         self.0.store(self.0.load(Relaxed).wrapping_sub(less), Relaxed);
     }
 
     fn read(&self) -> u64 {
         self.0.load(Relaxed)
+    }
+}
+
+/// One of those that are counted now.
+pub(crate) struct One<'a>(&'a Count);
+
+impl Drop for One<'_> {
+    fn drop(&mut self) {
+        self.0.take(1);
     }
 }
 
@@ -218,13 +236,10 @@ impl Collector for Metrics {
         let encoder = &mut encoder;
         let sum = |count: fn(&Tally) -> &Count| workers.iter().map(|tally| count(tally).read()).sum::<u64>();
         let open = sum(|tally| &tally.open);
-        let mut gauge = encoder.encode_descriptor(
-            "gateway_connections",
-            "Connections of clients that are open",
-            None,
-            MetricType::Gauge,
-        )?;
-        gauge.encode_gauge(&i64::try_from(open).unwrap_or(i64::MAX))?;
+        gauge(encoder, "gateway_connections", "Connections of clients that are open", open)?;
+        let tunnels = sum(|tally| &tally.tunnels);
+        let help = "Connections of clients that have changed their protocol, and are open";
+        gauge(encoder, "gateway_tunnels", help, tunnels)?;
         let accepted = sum(|tally| &tally.accepted);
         counter(encoder, "gateway_connections_accepted", "Connections of clients", accepted)?;
         let failed = sum(|tally| &tally.failed_accepts);
@@ -233,6 +248,12 @@ impl Collector for Metrics {
         counter(encoder, "gateway_panics", "Requests that met a mistake of the gateway's own", panics)?;
         by_route(encoder, &workers)
     }
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    encoder
+        .encode_descriptor(name, help, None, MetricType::Gauge)?
+        .encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
@@ -323,6 +344,7 @@ mod tests {
             let tally = metrics.worker(names.iter());
             tally.open.add(3);
             tally.open.take(1);
+            drop(tally.tunnels.one());
             let measure = Measure::begin(&tally, None);
             measure.route(1);
             measure.trouble(Some(Kind::Broken));
@@ -334,6 +356,7 @@ mod tests {
         let text = scraped(&metrics);
         for line in [
             "gateway_connections 4",
+            "gateway_tunnels 0",
             "gateway_requests_total{route=\"b\",status=\"5xx\"} 1",
             "gateway_requests_total{route=\"b\",status=\"2xx\"} 1",
             "gateway_requests_total{route=\"a\",status=\"2xx\"} 0",

@@ -6,8 +6,10 @@ use crate::dispatch::Asked;
 use crate::metrics::Measure;
 use crate::path::Path;
 use crate::pulse::Pulse;
+use crate::upgrade::{self, Wish};
 use crate::upload::{Progress, Upload};
 use crate::{Limits, clock, hygiene, trace};
+use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue, TE};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri, Version};
@@ -28,6 +30,8 @@ pub(crate) struct Plain {
     /// How long the service may take until the head of its answer, from when it has all that the client has sent.
     pub(crate) timeout: Duration,
     pub(crate) rewrite: Option<Rewrite>,
+    /// To which protocols a client may change.
+    pub(crate) upgrades: Box<[HeaderValue]>,
 }
 
 /// What the matched prefix becomes.
@@ -54,6 +58,12 @@ impl Rewrite {
 /// Forwards the request, and gives back what came of it.
 pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Asked<'_>) -> Response<Body> {
     let limits = &client.worker.limits;
+    let has_body = !asked.body.is_end_stream();
+    let wish = Wish { headers: &asked.headers, version: asked.version, has_body };
+    let wanted = match upgrade::wanted(&wish, &plain.upgrades) {
+        Ok(wanted) => wanted,
+        Err(refusal) => return answer::own(refusal),
+    };
     let (body, progress) = match carried(asked.body, limits, &client.pulse) {
         Ok(carried) => carried,
         Err(refusal) => return answer::own(refusal),
@@ -66,7 +76,9 @@ pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Ask
     let takes_trailers = hygiene::takes_trailers(&asked.headers);
     hygiene::clean_request(&mut asked.headers, &client.address, asked.host);
     asked.measure.trace(trace::step(&mut asked.headers));
-    if takes_trailers {
+    if let Some(protocol) = wanted {
+        upgrade::say(&mut asked.headers, protocol);
+    } else if takes_trailers {
         asked.headers.insert(TE, HeaderValue::from_static("trailers"));
         asked.headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
@@ -84,11 +96,19 @@ pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Ask
             return answer::own(close_if(Problem::GatewayTimeout.answer(detail), progress.is_some()));
         }
     };
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        asked.measure.trouble(Some(Kind::Broken));
-        return answer::own(Problem::BadGateway.answer("the service changed its protocol, unasked"));
-    }
     let (mut head, body) = response.into_parts();
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        let taken_up = wanted.filter(|wanted| upgrade::is_taken_up(&head.headers, wanted));
+        let Some((protocol, tunnel)) = taken_up.zip(body.into_tunnel()) else {
+            asked.measure.trouble(Some(Kind::Broken));
+            let detail = "the service changed its protocol, unasked or to another one";
+            return answer::own(Problem::BadGateway.answer(detail));
+        };
+        client.tunnel.set(Some(tunnel));
+        hygiene::clean_answer(&mut head.headers);
+        upgrade::say(&mut head.headers, protocol);
+        return Response::from_parts(head, Body::Full(Bytes::new()));
+    }
     hygiene::clean_answer(&mut head.headers);
     head.version = Version::HTTP_11;
     head.extensions.clear();

@@ -122,6 +122,11 @@ impl Socket {
         (Socket { stream: Some(stream), pulse, returned: returned.clone() }, Returned(returned))
     }
 
+    /// The stream, when HTTP has done with it and something else begins.
+    pub(crate) fn into_stream(mut self) -> Option<TcpStream> {
+        self.stream.take()
+    }
+
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }

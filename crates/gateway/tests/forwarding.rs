@@ -316,7 +316,7 @@ fn another_protocol_is_refused() {
     let service = Service::ok();
     let gateway = forwarding(&service);
     for request in [
-        "GET /chat HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+        "GET /chat HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: h3\r\n\r\n",
         "CONNECT h:80 HTTP/1.1\r\nhost: h:80\r\n\r\n",
         "TRACE / HTTP/1.1\r\nhost: h\r\n\r\n",
     ] {

@@ -4,11 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::pool::Lease;
-use crate::{Error, Kind};
+use crate::{Error, Kind, Tunnel};
 
 /// The body of an answer. When it has been read to its end the connection serves other requests; when it is
 /// dropped before, the connection is closed.
@@ -19,12 +20,20 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn new(incoming: Incoming, lease: Lease) -> Self {
-        let mut answer = Self { incoming, lease: Some(lease) };
-        if answer.incoming.is_end_stream() {
-            answer.give_back();
-        }
-        answer
+    pub(crate) fn new(response: Response<Incoming>, lease: Lease) -> Response<Self> {
+        let changes_protocol = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        response.map(|incoming| {
+            let mut answer = Self { incoming, lease: Some(lease) };
+            if answer.incoming.is_end_stream() && !changes_protocol {
+                answer.give_back();
+            }
+            answer
+        })
+    }
+
+    /// The connection itself, if this is the body of a 101: HTTP has ended on it.
+    pub fn into_tunnel(mut self) -> Option<Tunnel> {
+        self.lease.take()?.into_tunnel()
     }
 
     /// What has come already, or comes when the connection is driven on.

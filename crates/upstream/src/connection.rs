@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -25,8 +26,8 @@ enum Driver {
     Caller(Pin<Box<Wire>>),
     /// A task of its own, since a request's body goes on while nobody waits for the answer.
     Task(AbortHandle),
-    /// Nobody any more: the connection has ended.
-    Ended,
+    /// Nobody any more: HTTP has ended on it. Whoever drove it has left the socket here.
+    Ended(Option<Pin<Box<Wire>>>),
 }
 
 type Wire = http1::Connection<TokioIo<TcpStream>, Body>;
@@ -60,7 +61,15 @@ impl Connection {
         let mut answer = pin!(self.sender.try_send_request(request));
         let answered = poll_fn(|cx| {
             drive(&mut self.driver, cx);
-            answer.as_mut().poll(cx)
+            let answered = answer.as_mut().poll(cx);
+            // What has ended without an answer gives the request back when it is let go.
+            if answered.is_pending()
+                && let Driver::Ended(wire) = &mut self.driver
+                && wire.take().is_some()
+            {
+                return answer.as_mut().poll(cx);
+            }
+            answered
         });
         match answered.await {
             Ok(answer) => Delivery::Answered(answer),
@@ -76,8 +85,17 @@ impl Connection {
         drive(&mut self.driver, cx);
     }
 
+    /// The socket with what was already read of it, once the service has changed the protocol.
+    pub(crate) fn into_stream(mut self) -> Option<(TcpStream, Bytes)> {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        let driver = std::mem::replace(&mut self.driver, Driver::Ended(None));
+        let Driver::Ended(Some(wire)) = driver else { return None };
+        let http1::Parts { io, read_buf, .. } = Pin::into_inner(wire).into_parts();
+        Some((io.into_inner(), read_buf))
+    }
+
     fn give_to_task(&mut self) {
-        self.driver = match std::mem::replace(&mut self.driver, Driver::Ended) {
+        self.driver = match std::mem::replace(&mut self.driver, Driver::Ended(None)) {
             Driver::Caller(wire) => {
                 let run = async move {
                     // As in `drive`.
@@ -94,8 +112,9 @@ fn drive(driver: &mut Driver, cx: &mut Context<'_>) {
     // Who waits for an answer or a body is told of an error there; an idle connection has nobody.
     if let Driver::Caller(wire) = driver
         && wire.as_mut().poll(cx).is_ready()
+        && let Driver::Caller(wire) = std::mem::replace(driver, Driver::Ended(None))
     {
-        *driver = Driver::Ended;
+        *driver = Driver::Ended(Some(wire));
     }
 }
 

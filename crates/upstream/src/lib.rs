@@ -25,6 +25,7 @@ mod pool;
 mod rotation;
 mod services;
 mod stats;
+mod tunnel;
 mod upstream;
 
 pub use affinity::Affinity;
@@ -36,4 +37,5 @@ pub use error::{Error, Kind, Sent};
 pub use metrics::Metrics;
 pub use services::{ServiceId, Services};
 pub use stats::Stats;
+pub use tunnel::{Place, Tunnel};
 pub use upstream::Upstream;

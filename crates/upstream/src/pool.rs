@@ -14,7 +14,7 @@ use crate::aside::Aside;
 use crate::connection::{Connection, Delivery};
 use crate::services::{Endpoint, Limits};
 use crate::stats::Counters;
-use crate::{Answer, Body, Error, Kind, clock, connect};
+use crate::{Answer, Body, Error, Kind, Tunnel, clock, connect};
 
 /// The open connections of one worker to one endpoint.
 ///
@@ -176,9 +176,7 @@ impl Lease {
         }
         let broken = |error| Error::new(Kind::Broken, self.slot.pool.endpoint.address.clone()).because(error);
         match self.connection.send(request).await {
-            Delivery::Answered(answer) => {
-                Ok(Attempt::Answered(answer.map(|incoming| Answer::new(incoming, self))))
-            }
+            Delivery::Answered(answer) => Ok(Attempt::Answered(Answer::new(answer, self))),
             Delivery::Unsent(request, error) => Ok(Attempt::Unsent(request, broken(error).unsent())),
             Delivery::Lost(error) => {
                 self.note_broken();
@@ -198,6 +196,13 @@ impl Lease {
         slot.pool.keep(connection);
     }
 
+    /// The service has changed the protocol: the connection carries something else from now on.
+    pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
+        let Lease { connection, slot } = self;
+        let (stream, ahead) = connection.into_stream()?;
+        Some(Tunnel { stream, ahead, slot })
+    }
+
     /// A request is about to be sent, and for the first time.
     pub(crate) fn count(&self) {
         self.slot.pool.counters().requests.count();
@@ -214,7 +219,7 @@ impl Lease {
 }
 
 /// The right to one connection in use.
-struct Slot {
+pub(crate) struct Slot {
     pool: Rc<Pool>,
 }
 

@@ -54,6 +54,9 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
 }
 
+/// What another configuration counted with: by service and endpoint.
+type KnownMeters<'a> = dyn Fn(&str, &str) -> Option<Arc<Meter>> + 'a;
+
 impl Services {
     /// Checks the configuration, and takes it; the error names all that is wrong.
     pub fn new(config: Config) -> Result<Self, Vec<Invalid>> {
@@ -141,7 +144,7 @@ impl Service {
         name: String,
         config: ServiceConfig,
         is_retired: bool,
-        meter: &dyn Fn(&str, &str) -> Option<Arc<Meter>>,
+        meter: &KnownMeters<'_>,
     ) -> Result<Self, Invalid> {
         let endpoint = |address: String| match HeaderValue::try_from(&address) {
             Ok(host) => Ok(Endpoint {

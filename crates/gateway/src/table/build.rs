@@ -11,6 +11,7 @@ use crate::path::Path;
 use crate::proxy::{Plain, Rewrite};
 use crate::status::OWN_SEGMENTS;
 use crate::transaction::Transactional;
+use crate::upgrade;
 use crate::{Action, Config, PathMatch, ProxyConfig, RouteConfig, TransactionConfig};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -112,7 +113,9 @@ fn plain_route(
             })
         }
     };
-    Ok(Plain { service, timeout: config.timeout, rewrite })
+    let upgrades = config.upgrades.iter().map(|protocol| upgrade::check(protocol));
+    let upgrades = upgrades.collect::<Result<_, _>>().map_err(|why| format!("`upgrades`: {why}"))?;
+    Ok(Plain { service, timeout: config.timeout, rewrite, upgrades })
 }
 
 fn transactional_route(config: &TransactionConfig, services: &Services) -> Result<Transactional, String> {

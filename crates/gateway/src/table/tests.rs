@@ -54,6 +54,7 @@ fn route(name: &str, text: &str) -> RouteConfig {
             service: "s".to_owned(),
             timeout: Duration::from_secs(1),
             rewrite_prefix: None,
+            upgrades: vec![],
         }),
     }
 }

@@ -85,8 +85,12 @@ impl Setup {
 }
 
 pub fn plain(name: &str, path: PathMatch) -> RouteConfig {
-    let proxy =
-        ProxyConfig { service: "s".to_owned(), timeout: Duration::from_secs(5), rewrite_prefix: None };
+    let proxy = ProxyConfig {
+        service: "s".to_owned(),
+        timeout: Duration::from_secs(5),
+        rewrite_prefix: None,
+        upgrades: vec!["websocket".to_owned(), "x-chat/2".to_owned()],
+    };
     let matching = Match { host: None, path, methods: vec![], headers: vec![], query: vec![] };
     RouteConfig { name: name.to_owned(), matching, action: Action::Proxy(proxy) }
 }

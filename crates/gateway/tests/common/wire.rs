@@ -84,6 +84,11 @@ impl Wire {
         }
     }
 
+    /// The same connection once more, to write while this one reads.
+    pub fn second(&self) -> Wire {
+        Wire::new(self.stream.try_clone().unwrap())
+    }
+
     pub fn finish_sending(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }

@@ -10,12 +10,13 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 
-const LIMITS: [&str; 8] = [
+const LIMITS: [&str; 9] = [
     "header_size",
     "header_timeout",
     "transaction_body_size",
     "body_size",
     "body_idle_timeout",
+    "tunnel_idle_timeout",
     "idle_timeout",
     "connections",
     "open_transactions",
@@ -39,6 +40,7 @@ pub fn limits(fields: &Fields) -> (Limits, usize) {
     fields.set("transaction_body_size", &mut limits.transaction_body_bytes, bytes(KIB..=16 * MIB));
     fields.set("body_size", &mut limits.body_bytes, |cursor| cursor.size(0..=TIB));
     fields.set("body_idle_timeout", &mut limits.body_idle_timeout, patience);
+    fields.set("tunnel_idle_timeout", &mut limits.tunnel_idle_timeout, patience);
     fields.set("idle_timeout", &mut limits.idle_timeout, patience);
     fields.set("connections", &mut limits.connections, |cursor| cursor.count(1..=1_000_000));
     fields.set("open_transactions", &mut open_transactions, |cursor| cursor.count(1..=1_000_000));

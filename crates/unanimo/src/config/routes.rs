@@ -16,6 +16,9 @@ use unanimo_upstream::{Config, ServiceConfig};
 /// How long a service may take until the head of its answer on a plain route, where nothing is said.
 const PROXY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// To which protocol clients may change on a plain route, where nothing is said.
+const WEBSOCKET: &str = "websocket";
+
 /// A route, and where its parts stand.
 pub struct Route<'a> {
     /// The route.
@@ -125,7 +128,7 @@ fn action(fields: &Fields, name: &str, matching: Option<&Matching>, services: &S
 }
 
 fn proxy(cursor: Cursor, matching: Option<&Matching>, services: &Services) -> Option<ProxyConfig> {
-    let fields = cursor.fields("`proxy`", &["service", "timeout", "rewrite_prefix"])?;
+    let fields = cursor.fields("`proxy`", &["service", "timeout", "rewrite_prefix", "upgrades"])?;
     let service = fields.need("service").and_then(|cursor| service(cursor, services));
     let mut timeout = PROXY_TIMEOUT;
     fields.set("timeout", &mut timeout, |cursor| cursor.duration(PATIENCE));
@@ -138,6 +141,17 @@ fn proxy(cursor: Cursor, matching: Option<&Matching>, services: &Services) -> Op
         }
         matching::literal_path(cursor)
     });
+    let mut upgrades = vec![WEBSOCKET.to_owned()];
+    fields.set("upgrades", &mut upgrades, |cursor| {
+        Some(cursor.elements("`upgrades`")?.into_iter().filter_map(upgrade).collect())
+    });
     let (service, _) = service?;
-    Some(ProxyConfig { service: service.to_owned(), timeout, rewrite_prefix })
+    Some(ProxyConfig { service: service.to_owned(), timeout, rewrite_prefix, upgrades })
+}
+
+/// One protocol to which a client may change.
+fn upgrade(cursor: Cursor) -> Option<String> {
+    let protocol = cursor.text()?;
+    unanimo_gateway::check_upgrade(protocol).map_err(|message| cursor.wrong(message)).ok()?;
+    Some(protocol.to_owned())
 }
