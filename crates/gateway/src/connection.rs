@@ -3,7 +3,7 @@
 use crate::answer::Body;
 use crate::pulse::{Pulse, Socket};
 use crate::server::{Door, Shared, Stage};
-use crate::{clock, dispatch, tunnel};
+use crate::{Limits, clock, dispatch, tunnel};
 use http::HeaderValue;
 use hyper::server::conn::http1::{self, Connection};
 use hyper::service::{HttpService, service_fn};
@@ -48,7 +48,7 @@ enum End {
 }
 
 /// How requests are read from connections.
-pub(crate) fn protocol(limits: &crate::Limits) -> http1::Builder {
+fn protocol(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .max_header_size(limits.header_bytes)
@@ -74,11 +74,13 @@ pub(crate) async fn serve<T: Transactions>(
     let (pulse_of_client, tunnel) = (pulse.clone(), Cell::default());
     let client = Rc::new(Client { worker: worker.clone(), door, pulse: pulse_of_client, address, tunnel });
     let service = service_fn(|request| dispatch::answer(client.clone(), request));
-    let mut protocol = worker.protocol.clone();
+    // Between its requests a connection keeps the limits with which it began.
+    let limits = worker.governed.now().rules.limits.clone();
+    let mut protocol = protocol(&limits);
     // A connection that comes while the worker drains is served once.
     protocol.keep_alive(worker.stages.is_before(Stage::Draining));
     let mut connection = protocol.serve_connection(TokioIo::new(socket), service);
-    let end = drive(&mut connection, &pulse, &worker).await;
+    let end = drive(&mut connection, &pulse, &limits, &worker).await;
     if let (End::Ended, Some(service)) = (&end, client.tunnel.take()) {
         let http1::Parts { io, read_buf, .. } = connection.into_parts();
         if let Some(stream) = io.into_inner().into_stream() {
@@ -101,6 +103,7 @@ pub(crate) async fn serve<T: Transactions>(
 async fn drive<S, T>(
     connection: &mut Connection<TokioIo<Socket>, S>,
     pulse: &Pulse,
+    limits: &Limits,
     worker: &Shared<T>,
 ) -> End
 where
@@ -125,7 +128,7 @@ where
             // Both have to be asked, to be heard of.
             cx.waker().wake_by_ref();
         }
-        let expires = pulse.expires(&worker.limits);
+        let expires = pulse.expires(limits);
         if let Some(at) = expires.filter(|at| *at < timer.deadline().into_std()) {
             timer.as_mut().reset(at.into());
         }

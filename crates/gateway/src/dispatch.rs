@@ -11,7 +11,7 @@ use crate::server::Door;
 use crate::status::Own;
 use crate::table::{Found, Sought};
 use crate::transaction::{self, Transactional};
-use crate::{authority, hygiene, inquiry, upgrade};
+use crate::{Rules, authority, hygiene, inquiry, upgrade};
 use http::header::{HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
@@ -48,6 +48,8 @@ pub(crate) enum Work {
 
 /// A request on its way to whoever answers it.
 pub(crate) struct Asked<'a> {
+    /// Those that were in force when it came.
+    pub(crate) rules: &'a Rules,
     pub(crate) method: Method,
     pub(crate) version: Version,
     /// Without `Host`.
@@ -79,9 +81,10 @@ pub(crate) async fn answer<T: Transactions>(
     client: Rc<Client<T>>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Cut> {
-    let line = client.worker.logs_requests.then(|| Line::new(&client.address, &request));
-    let measure = Measure::begin(&client.worker.tally, line);
-    let mut work = pin!(route(&client, request, &measure));
+    let in_force = client.worker.governed.now();
+    let line = in_force.rules.logs_requests.then(|| Line::new(&client.address, &request));
+    let measure = Measure::begin(&in_force.routes, line);
+    let mut work = pin!(route(&client, &in_force.rules, request, &measure));
     let caught = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
@@ -106,6 +109,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 async fn route<T: Transactions>(
     client: &Client<T>,
+    rules: &Rules,
     request: Request<Incoming>,
     measure: &Measure,
 ) -> Result<Response<Body>, Cut> {
@@ -141,7 +145,7 @@ async fn route<T: Transactions>(
         headers: &head.headers,
         query: uri.query(),
     };
-    let route = match client.worker.table.find(sought) {
+    let route = match rules.table.find(sought) {
         Found::Route(route) => route,
         Found::OtherMethods(allowed) => {
             let answer = Problem::MethodNotAllowed.answer(&format!("this path takes {allowed}"));
@@ -154,6 +158,7 @@ async fn route<T: Transactions>(
     measure.route(route.number);
     let Parts { method, version, headers, .. } = head;
     let asked = Asked {
+        rules,
         method,
         version,
         headers,

@@ -26,6 +26,7 @@ mod parts;
 mod path;
 mod proxy;
 mod pulse;
+mod rules;
 mod server;
 mod status;
 mod table;
@@ -41,6 +42,7 @@ pub use config::{
 };
 pub use listener::bind;
 pub use metrics::Metrics;
+pub use rules::{Governed, Rules};
 pub use server::{Drained, Worker, serve};
 pub use table::{Invalid, Table};
 pub use upgrade::check as check_upgrade;

@@ -8,6 +8,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use std::array;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,28 +48,19 @@ impl Metrics {
         registry.register_collector(Box::new(self.clone()));
     }
 
-    /// What one more worker counts with, for the routes of its table in the order of their numbers.
-    pub(crate) fn worker<'a>(&self, routes: impl Iterator<Item = &'a Arc<str>>) -> Arc<Tally> {
-        let routes: Vec<_> =
-            routes.cloned().chain([NO_ROUTE.into(), OWN_PATHS.into()]).map(RouteTally::new).collect();
-        let tally = Arc::new(Tally {
-            routes,
-            open: Count::default(),
-            tunnels: Count::default(),
-            accepted: Count::default(),
-            failed_accepts: Count::default(),
-            panics: Count::default(),
-        });
+    /// What one more worker counts with.
+    pub(crate) fn worker(&self) -> Arc<Tally> {
+        let tally = Arc::<Tally>::default();
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(tally.clone());
         tally
     }
 }
 
 /// What one worker counts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// By number; then those of [`NO_ROUTE`] and [`OWN_PATHS`].
-    routes: Vec<RouteTally>,
+    /// Of the routes in force, which are other ones after a change of the configuration. No request takes this lock.
+    routes: Mutex<RouteTallies>,
     /// Connections that are open now.
     pub(crate) open: Count,
     /// Those of them that have become tunnels.
@@ -78,8 +70,29 @@ pub(crate) struct Tally {
     pub(crate) panics: Count,
 }
 
+/// What one worker counts by route: by number; then those of [`NO_ROUTE`] and [`OWN_PATHS`].
+pub(crate) type RouteTallies = Arc<[Arc<RouteTally>]>;
+
+impl Tally {
+    /// What is counted by these routes, in the order of their numbers. One that was there before goes on with its
+    /// counts; one that is gone takes them with it.
+    pub(crate) fn of_routes<'a>(&self, names: impl Iterator<Item = &'a Arc<str>>) -> RouteTallies {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let before: BTreeMap<&Arc<str>, &Arc<RouteTally>> =
+            routes.iter().map(|route| (&route.name, route)).collect();
+        let tally = |name: Arc<str>| match before.get(&name) {
+            Some(tally) => Arc::clone(tally),
+            None => Arc::new(RouteTally::new(name)),
+        };
+        let now: RouteTallies =
+            names.cloned().chain([NO_ROUTE.into(), OWN_PATHS.into()]).map(tally).collect();
+        *routes = now.clone();
+        now
+    }
+}
+
 #[derive(Debug)]
-struct RouteTally {
+pub(crate) struct RouteTally {
     name: Arc<str>,
     answers: [Count; STATUSES.len()],
     troubles: [Count; TROUBLES.len()],
@@ -135,7 +148,7 @@ impl Drop for One<'_> {
 
 /// One request, from its head until the head of its answer. It is counted when this is dropped.
 pub(crate) struct Measure {
-    tally: Arc<Tally>,
+    routes: RouteTallies,
     began: Instant,
     route: Cell<usize>,
     status: Cell<usize>,
@@ -144,10 +157,10 @@ pub(crate) struct Measure {
 }
 
 impl Measure {
-    pub(crate) fn begin(tally: &Arc<Tally>, line: Option<Line>) -> Measure {
-        let none = tally.routes.len() - 2;
+    pub(crate) fn begin(routes: &RouteTallies, line: Option<Line>) -> Measure {
+        let none = routes.len() - 2;
         Measure {
-            tally: tally.clone(),
+            routes: routes.clone(),
             began: clock::now(),
             route: Cell::new(none),
             status: Cell::new(STATUSES.len() - 1),
@@ -162,7 +175,7 @@ impl Measure {
 
     /// It is a request for one of the gateway's own paths.
     pub(crate) fn own_path(&self, path: &str) {
-        self.route.set(self.tally.routes.len() - 1);
+        self.route.set(self.routes.len() - 1);
         if let Some(line) = &self.line {
             line.own_path(path);
         }
@@ -209,7 +222,7 @@ impl Measure {
     }
 
     fn of_route(&self, count: impl FnOnce(&RouteTally)) {
-        if let Some(route) = self.tally.routes.get(self.route.get()) {
+        if let Some(route) = self.routes.get(self.route.get()) {
             count(route);
         }
     }
@@ -304,8 +317,10 @@ fn labelled<const N: usize>(
 /// What all workers have counted, for each route that any of them has.
 fn sums(workers: &[Arc<Tally>]) -> Vec<RouteTally> {
     let mut sums: Vec<RouteTally> = Vec::new();
-    for route in workers.iter().flat_map(|tally| &tally.routes) {
-        let at = sums.iter().position(|sum| sum.name == route.name).unwrap_or_else(|| {
+    let mut places = BTreeMap::new();
+    let all = workers.iter().map(|tally| tally.routes.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    for route in all.collect::<Vec<_>>().iter().flat_map(|routes| routes.iter()) {
+        let at = *places.entry(route.name.clone()).or_insert_with(|| {
             sums.push(RouteTally::new(route.name.clone()));
             sums.len() - 1
         });
@@ -341,17 +356,18 @@ mod tests {
         let metrics = Metrics::new();
         let names: [Arc<str>; 2] = ["a".into(), "b".into()];
         for worker in 0..2 {
-            let tally = metrics.worker(names.iter());
+            let tally = metrics.worker();
+            let routes = tally.of_routes(names.iter());
             tally.open.add(3);
             tally.open.take(1);
             drop(tally.tunnels.one());
-            let measure = Measure::begin(&tally, None);
+            let measure = Measure::begin(&routes, None);
             measure.route(1);
             measure.trouble(Some(Kind::Broken));
             measure.answered(if worker == 0 { 502 } else { 204 });
             drop(measure);
-            drop(Measure::begin(&tally, None));
-            Measure::begin(&tally, None).own_path("/problems/refused");
+            drop(Measure::begin(&routes, None));
+            Measure::begin(&routes, None).own_path("/problems/refused");
         }
         let text = scraped(&metrics);
         for line in [
@@ -368,5 +384,23 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_route_that_stays_goes_on_counting_whatever_comes_and_goes() {
+        let metrics = Metrics::new();
+        let tally = metrics.worker();
+        let [a, b, c]: [Arc<str>; 3] = ["a".into(), "b".into(), "c".into()];
+        let before = tally.of_routes([&a, &b].into_iter());
+        let under_way = Measure::begin(&before, None);
+        under_way.route(1);
+        let after = tally.of_routes([&c, &b].into_iter());
+        drop(under_way);
+        let later = Measure::begin(&after, None);
+        later.route(1);
+        drop(later);
+        let text = scraped(&metrics);
+        assert!(text.contains("gateway_requests_total{route=\"b\",status=\"none\"} 2"), "{text}");
+        assert!(text.contains("route=\"c\"") && !text.contains("route=\"a\""), "{text}");
     }
 }

@@ -57,7 +57,7 @@ impl Rewrite {
 
 /// Forwards the request, and gives back what came of it.
 pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Asked<'_>) -> Response<Body> {
-    let limits = &client.worker.limits;
+    let limits = &asked.rules.limits;
     let has_body = !asked.body.is_end_stream();
     let wish = Wish { headers: &asked.headers, version: asked.version, has_body };
     let wanted = match upgrade::wanted(&wish, &plain.upgrades) {
@@ -86,7 +86,7 @@ pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Ask
     *request.method_mut() = asked.method;
     *request.uri_mut() = target;
     *request.headers_mut() = asked.headers;
-    let sending = client.worker.upstream.send(plain.service, request);
+    let sending = asked.rules.upstream.send(plain.service, request);
     let response = match within(plain.timeout, progress.as_deref(), sending).await {
         Some(Ok(response)) => response,
         Some(Err(error)) => return answer::own(explain(error, progress.as_deref(), asked.measure)),

@@ -1,8 +1,8 @@
 //! One worker of the data plane: its listeners, its connections, and its end.
 
 use crate::metrics::Tally;
-use crate::{Limits, Metrics, Table, clock, connection, listener};
-use hyper::server::conn::http1;
+use crate::rules::Governed;
+use crate::{clock, listener};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -15,7 +15,6 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_local;
 use tokio::time::timeout_at;
 use unanimo_contract::Transactions;
-use unanimo_upstream::Upstream;
 
 /// How many participants may ask each worker at a time.
 const INQUIRY_CONNECTIONS: u32 = 1024;
@@ -26,18 +25,10 @@ pub struct Worker<T> {
     pub listeners: Vec<std::net::TcpListener>,
     /// One of the sockets of the listener for participants, where there is one.
     pub inquiries: Option<std::net::TcpListener>,
-    /// The routes.
-    pub table: Arc<Table>,
+    /// The rules, which may be replaced while it serves.
+    pub governed: Governed,
     /// The way to transactions.
     pub transactions: T,
-    /// The way to services, made of the services with which the table was built.
-    pub upstream: Upstream,
-    /// The bounds of every input.
-    pub limits: Limits,
-    /// Where requests are counted.
-    pub metrics: Metrics,
-    /// Whether the log has a line for each request.
-    pub logs_requests: bool,
 }
 
 /// How a worker ended.
@@ -49,13 +40,9 @@ pub struct Drained {
 
 /// What all connections of a worker share.
 pub(crate) struct Shared<T> {
-    pub(crate) table: Arc<Table>,
+    pub(crate) governed: Governed,
     pub(crate) transactions: T,
-    pub(crate) upstream: Upstream,
-    pub(crate) limits: Limits,
     pub(crate) tally: Arc<Tally>,
-    pub(crate) logs_requests: bool,
-    pub(crate) protocol: http1::Builder,
     pub(crate) stages: Stages,
     /// One for each connection of a client that may be open.
     permits: Arc<Semaphore>,
@@ -85,25 +72,21 @@ pub async fn serve<T: Transactions>(
     worker: Worker<T>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Drained> {
-    let Worker { listeners, inquiries, table, transactions, upstream, limits, metrics, logs_requests } =
-        worker;
+    let Worker { listeners, inquiries, governed, transactions } = worker;
     let doors = listeners.into_iter().map(|listener| (Door::Clients, listener));
     let doors = doors.chain(inquiries.map(|listener| (Door::Participants, listener)));
     let doors = doors.map(|(door, listener)| Ok((door, TcpListener::from_std(listener)?)));
     let doors = doors.collect::<io::Result<Vec<_>>>()?;
     // More than the system has numbers for is as many as there are.
-    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX - INQUIRY_CONNECTIONS);
+    let all =
+        u32::try_from(governed.now().rules.limits.connections).unwrap_or(u32::MAX - INQUIRY_CONNECTIONS);
     let shared = Rc::new(Shared {
-        tally: metrics.worker(table.names()),
-        logs_requests,
-        protocol: connection::protocol(&limits),
+        tally: governed.tally().clone(),
         stages: Stages::default(),
         permits: Arc::new(Semaphore::new(all as usize)),
         inquiry_permits: Arc::new(Semaphore::new(INQUIRY_CONNECTIONS as usize)),
-        table,
+        governed,
         transactions,
-        upstream,
-        limits,
     });
     let accepting: Vec<_> = doors
         .into_iter()
@@ -116,7 +99,7 @@ pub async fn serve<T: Transactions>(
             tracing::error!(%error, "a listener had ended before its time");
         }
     }
-    let grace = clock::now() + shared.limits.grace;
+    let grace = clock::now() + shared.governed.now().rules.limits.grace;
     let ended = async {
         let _clients = shared.permits.acquire_many(all).await;
         let _participants = shared.inquiry_permits.acquire_many(INQUIRY_CONNECTIONS).await;

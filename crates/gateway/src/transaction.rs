@@ -40,7 +40,7 @@ pub(crate) async fn run<T: Transactions>(
     transactional: &Transactional,
     mut asked: Asked<'_>,
 ) -> Result<Response<Body>, Cut> {
-    let limits = &client.worker.limits;
+    let limits = &asked.rules.limits;
     let key = match key::read(&asked.headers) {
         Ok(key) => key,
         Err(why) => return Ok(answer::own(Problem::BadRequest.answer(why))),

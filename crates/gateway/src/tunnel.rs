@@ -22,8 +22,8 @@ pub(crate) async fn carry<T>(worker: &Shared<T>, client: TcpStream, ahead: Bytes
     let _counted = worker.tally.tunnels.one();
     let (service, answered, _place) = service.into_parts();
     let both = Both { client, service, up: Way::new(ahead), down: Way::new(answered) };
-    let carried =
-        run(both, Idle::new(worker.limits.tunnel_idle_timeout), worker.stages.reached(Stage::Draining));
+    let patience = worker.governed.now().rules.limits.tunnel_idle_timeout;
+    let carried = run(both, Idle::new(patience), worker.stages.reached(Stage::Draining));
     match worker.stages.before(Stage::Closing, carried).await {
         Some(Ok(())) => {}
         Some(Err(error)) => tracing::debug!(%error, "a tunnel broke"),

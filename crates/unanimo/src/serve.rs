@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use unanimo_contract::Transactions;
 use unanimo_control::Probe;
-use unanimo_gateway::{Limits, Metrics, Table};
+use unanimo_gateway::{Governed, Limits, Metrics, Rules, Table};
 use unanimo_journal::{Disk, Report};
 use unanimo_participants::Http;
 use unanimo_runtime::{Handle, Recovered, Seat, recover};
@@ -181,15 +181,13 @@ impl Worker {
             let upstream = Upstream::new(self.services);
             let transactions =
                 take(seat, Http::new(upstream.clone(), self.gateway.as_deref())).map_err(Failure::start)?;
+            let (table, limits, logs_requests) = (self.table, self.limits, self.logs_requests);
+            let rules = Rules { table, upstream, limits, logs_requests };
             let worker = unanimo_gateway::Worker {
                 listeners: self.listeners,
                 inquiries: self.inquiries,
-                table: self.table,
+                governed: Governed::new(rules, &self.metrics),
                 transactions,
-                upstream,
-                limits: self.limits,
-                metrics: self.metrics,
-                logs_requests: self.logs_requests,
             };
             let shutdown = async {
                 // The sender is gone only when the process ends anyway.

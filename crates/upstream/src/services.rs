@@ -54,9 +54,6 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
 }
 
-/// What another configuration counted with: by service and endpoint.
-type KnownMeters<'a> = dyn Fn(&str, &str) -> Option<Arc<Meter>> + 'a;
-
 impl Services {
     /// Checks the configuration, and takes it; the error names all that is wrong.
     pub fn new(config: Config) -> Result<Self, Vec<Invalid>> {
@@ -76,8 +73,7 @@ impl Services {
         retired.validate()?;
         let retired = retired.services.into_iter().map(|(name, service)| (name, service, true));
         let all = config.services.into_iter().map(|(name, service)| (name, service, false)).chain(retired);
-        let meter = |service: &str, address: &str| before.and_then(|it| it.meter(service, address));
-        let services = all.map(|(name, service, is_retired)| Service::new(name, service, is_retired, &meter));
+        let services = all.map(|(name, service, is_retired)| Service::new(name, service, is_retired, before));
         let services = services.collect::<Result<Box<[_]>, _>>().map_err(|invalid| vec![invalid])?;
         let ids =
             (0..).map(ServiceId).zip(&services).map(|(id, service)| (service.name.clone(), id)).collect();
@@ -144,12 +140,12 @@ impl Service {
         name: String,
         config: ServiceConfig,
         is_retired: bool,
-        meter: &KnownMeters<'_>,
+        before: Option<&Services>,
     ) -> Result<Self, Invalid> {
         let endpoint = |address: String| match HeaderValue::try_from(&address) {
             Ok(host) => Ok(Endpoint {
                 lot: Lot::new(&address),
-                meter: meter(&name, &address).unwrap_or_default(),
+                meter: before.and_then(|it| it.meter(&name, &address)).unwrap_or_default(),
                 address: address.into(),
                 host,
             }),

@@ -11,12 +11,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use unanimo_contract::{Plan, plan};
 use unanimo_gateway::{
-    Action, Config, Drained, Limits, ListenerConfig, Match, Metrics, PathMatch, ProxyConfig, RouteConfig,
-    Table, TransactionConfig, Worker,
+    Action, Config, Drained, Governed, Limits, ListenerConfig, Match, Metrics, PathMatch, ProxyConfig,
+    RouteConfig, Rules, Table, TransactionConfig, Worker,
 };
 use unanimo_upstream::{ServiceConfig, Services, Upstream};
 use wire::Wire;
@@ -41,6 +41,7 @@ pub struct Gateway {
     pub inquiries: SocketAddr,
     pub double: Double,
     metrics: Metrics,
+    replace: mpsc::Sender<(Arc<Table>, Arc<Services>)>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Drained>>,
 }
@@ -128,43 +129,55 @@ pub fn transactional(name: &str, path: &str) -> RouteConfig {
     RouteConfig { name: name.to_owned(), matching, action: Action::Transaction(transaction) }
 }
 
+fn built(routes: Vec<RouteConfig>, service: ServiceConfig) -> (Arc<Table>, Arc<Services>) {
+    let services = unanimo_upstream::Config { services: [("s".to_owned(), service)].into() };
+    let services = Arc::new(Services::new(services).unwrap());
+    let config = Config { listeners: vec![], routes, limits: Limits::default() };
+    (Arc::new(Table::build(&config, &services).unwrap()), services)
+}
+
 impl Gateway {
     fn start(setup: Setup) -> Gateway {
         let Setup { routes, service, limits, double } = setup;
-        let services =
-            Services::new(unanimo_upstream::Config { services: [("s".to_owned(), service)].into() });
-        let services = Arc::new(services.unwrap());
+        let (table, services) = built(routes, service);
         let listener = ListenerConfig { name: "public".into(), address: "127.0.0.1:0".parse().unwrap() };
-        let config = Config { listeners: vec![listener.clone()], routes, limits: limits.clone() };
-        let table = Arc::new(Table::build(&config, &services).unwrap());
         let listeners = unanimo_gateway::bind(&listener, 1).unwrap();
         let address = listeners[0].local_addr().unwrap();
         let mut participants = unanimo_gateway::bind(&listener, 1).unwrap();
         let inquiries = participants[0].local_addr().unwrap();
         let metrics = Metrics::new();
         let (stop, stopped) = oneshot::channel();
+        let (replace, mut replaced) = mpsc::channel::<(Arc<Table>, Arc<Services>)>(1);
         let thread = std::thread::spawn({
             let (transactions, metrics) = (double.clone(), metrics.clone());
             move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 LocalSet::new().block_on(&runtime, async move {
                     let upstream = Upstream::new(services);
-                    let worker = Worker {
-                        listeners,
-                        inquiries: participants.pop(),
-                        table,
-                        transactions,
-                        upstream,
-                        limits,
-                        metrics,
-                        logs_requests: false,
-                    };
+                    let rules = Rules { table, upstream, limits, logs_requests: false };
+                    let governed = Governed::new(rules, &metrics);
+                    let inquiries = participants.pop();
+                    let ours = governed.clone();
+                    tokio::task::spawn_local(async move {
+                        while let Some((table, services)) = replaced.recv().await {
+                            let upstream = ours.upstream().succeeded_by(services);
+                            let limits = Limits::default();
+                            ours.replace(Rules { table, upstream, limits, logs_requests: false });
+                        }
+                    });
+                    let worker = Worker { listeners, inquiries, governed, transactions };
                     let shutdown = async move { stopped.await.unwrap_or_default() };
                     unanimo_gateway::serve(worker, shutdown).await.unwrap()
                 })
             }
         });
-        Gateway { address, inquiries, double, metrics, stop: Some(stop), thread: Some(thread) }
+        let (stop, thread) = (Some(stop), Some(thread));
+        Gateway { address, inquiries, double, metrics, replace, stop, thread }
+    }
+
+    /// From now on these routes are in force, and this is the service `s`. It does not wait for it.
+    pub fn replace(&self, routes: Vec<RouteConfig>, service: ServiceConfig) {
+        self.replace.blocking_send(built(routes, service)).unwrap();
     }
 
     pub fn connect(&self) -> Wire {
