@@ -23,6 +23,17 @@ pub struct Config {
     pub seed: u64,
 }
 
+/// What may change while an owner works.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// How many transactions may be open at a time.
+    pub open_limit: usize,
+    /// How calls are repeated.
+    pub retry: Retry,
+    /// The plans of the routes.
+    pub plans: Plans,
+}
+
 /// How calls are repeated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {

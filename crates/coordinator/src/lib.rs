@@ -13,6 +13,7 @@ mod admit;
 #[cfg(feature = "bench")]
 pub mod bare;
 mod budget;
+mod change;
 mod config;
 mod drive;
 mod finished;
@@ -34,7 +35,7 @@ mod turned;
 mod view;
 
 pub use action::{Action, Append, CallId, Entropy, Notice, Now, WaiterId};
-pub use config::{Config, Retry};
+pub use config::{Change, Config, Retry};
 pub use keys::shard_of;
 pub use owner::{Owner, Unwritten};
 pub use plans::{InvalidPlan, Plans, check};

@@ -2,8 +2,12 @@
 
 use crate::mailbox::{Mail, Slot, ask};
 use crate::signal::News;
+use crate::start;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::oneshot;
 use unanimo_contract::{Filter, Id, Operations, Page, Retried, Unavailable, View};
-use unanimo_coordinator::Tally;
+use unanimo_coordinator::{Plans, Retry, Tally};
 use unanimo_journal::{Journal, Poison};
 
 /// Reaches every worker. Cheap to clone.
@@ -40,6 +44,39 @@ impl Handle {
             }
             if news.changed().await.is_err() {
                 std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// From now on this is configured: a transaction that is open goes on under its plan. `None` where a worker has
+    /// too much to do, or is gone; then some have changed, and others have not: try again.
+    pub async fn change(&self, open_limit: usize, retry: Retry, plans: Plans) -> Option<()> {
+        let change = start::share(open_limit, retry, plans, self.slots.len());
+        for slot in &self.slots {
+            ask(slot, |done| Mail::Change(Box::new(change.clone()), done)).await?;
+        }
+        Some(())
+    }
+
+    /// The services that open transactions name, and how many of them name each. `None` where a worker does not answer.
+    pub async fn services(&self) -> Option<BTreeMap<Arc<str>, usize>> {
+        let mut sum = BTreeMap::new();
+        for slot in &self.slots {
+            for (service, transactions) in ask(slot, Mail::Services).await? {
+                *sum.entry(service).or_default() += transactions;
+            }
+        }
+        Some(sum)
+    }
+
+    /// Nothing is decided any more, and no call leaves: from now on the journal may be closed and given to another
+    /// process, though this one still serves plain requests. Whoever still waits is told what is durable.
+    pub async fn halt(&self) {
+        for slot in &self.slots {
+            let (done, halted) = oneshot::channel();
+            // A worker that is gone decides nothing.
+            if slot.send(Mail::Halt(done)).await.is_ok() {
+                let _ = halted.await;
             }
         }
     }

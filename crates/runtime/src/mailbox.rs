@@ -1,8 +1,10 @@
 //! What workers and the admin listener ask of a shard's owner on another thread. Every mailbox has a bound.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use unanimo_contract::{Filter, Id, Inquiry, Page, Reply, Retried, Severed, Status, Submission, Token, View};
-use unanimo_coordinator::Tally;
+use unanimo_coordinator::{Change, Tally};
 
 /// How many messages may wait for a worker. Beyond that a submission is turned away as overload.
 const CAPACITY: usize = 4096;
@@ -23,8 +25,14 @@ pub(crate) enum Mail {
     List(Filter, oneshot::Sender<Page>),
     /// The counts.
     Tally(oneshot::Sender<Tally>),
+    /// Another configuration; the answer says that it is in force.
+    Change(Box<Change>, oneshot::Sender<()>),
+    /// Which services open transactions name, and how many of them.
+    Services(oneshot::Sender<BTreeMap<Arc<str>, usize>>),
     /// The process is about to end: tell the waiters.
     Leave,
+    /// The journal is about to be given away: nothing is decided any more, and no call leaves.
+    Halt(oneshot::Sender<()>),
 }
 
 /// A worker's mailbox from outside.

@@ -5,11 +5,12 @@ use crate::handle::Handle;
 use crate::mailbox::{Mail, Slot, mailbox};
 use crate::signal::News;
 use crate::worker::{Links, Worker};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use unanimo_contract::{Plan, Shard};
-use unanimo_coordinator::{InvalidPlan, Owner, Plans, ReplayError, Retry};
+use unanimo_coordinator::{Change, InvalidPlan, Owner, Plans, ReplayError, Retry};
 use unanimo_journal::{Committing, Disk, Entry, Recovery, Replayed};
 use unanimo_participants::Participant;
 
@@ -74,6 +75,8 @@ pub struct Recovered {
     pub committing: Committing,
     /// What replay found.
     pub report: unanimo_journal::Report,
+    /// The services that open transactions name, and how many of them name each.
+    pub services: BTreeMap<Arc<str>, usize>,
 }
 
 /// A worker's place, to be taken on its thread.
@@ -105,6 +108,10 @@ pub fn recover(config: Config, disk: impl Disk) -> Result<Recovered, Error> {
     let mut recovery = unanimo_journal::open(config.journal.clone(), disk).map_err(Error::Journal)?;
     let mut owners = owners(&config, &recovery)?;
     let report = replay(&mut recovery, &mut owners)?;
+    let mut services = BTreeMap::new();
+    for (service, transactions) in owners.iter().flat_map(Owner::services) {
+        *services.entry(service).or_default() += transactions;
+    }
     let news = News::new(config.workers);
     let listener = news.clone();
     let started = recovery.start(move |progress| listener.tell(progress));
@@ -122,27 +129,32 @@ pub fn recover(config: Config, disk: impl Disk) -> Result<Recovered, Error> {
     let seats = owners.into_iter().zip(mails).enumerate();
     let seats = seats.map(|(number, (owner, mail))| Seat { owner, links: links(number), mail }).collect();
     let handle = Handle { slots: slots.clone(), journal: journal.clone(), news: news.clone() };
-    Ok(Recovered { seats, handle, committing, report })
+    Ok(Recovered { seats, handle, committing, report, services })
 }
 
 fn owners<D: Disk>(config: &Config, recovery: &Recovery<D>) -> Result<Vec<Owner>, Error> {
     let plans = Plans::of(&config.plans).map_err(Error::Plan)?;
+    let share = share(config.open_limit, config.retry, plans, config.workers);
     let owner = |worker| {
+        let Change { open_limit, retry, plans } = share.clone();
         Ok(Owner::new(unanimo_coordinator::Config {
             node: recovery.node(),
             epoch: recovery.epoch(),
             shards: Shard::all().filter(|shard| shard.worker(config.workers) == worker).collect(),
-            open_limit: config.open_limit.div_ceil(config.workers),
-            // A service's budget holds for the whole process.
-            retry: Retry {
-                budget_per_second: config.retry.budget_per_second / config.workers as f64,
-                ..config.retry
-            },
-            plans: plans.clone(),
+            open_limit,
+            retry,
+            plans,
             seed: getrandom::u64().map_err(Error::Entropy)?,
         }))
     };
     (0..config.workers).map(owner).collect()
+}
+
+/// Each worker's share of what is configured for all.
+pub(crate) fn share(open_limit: usize, retry: Retry, plans: Plans, workers: usize) -> Change {
+    // A service's budget holds for the whole process.
+    let retry = Retry { budget_per_second: retry.budget_per_second / workers as f64, ..retry };
+    Change { open_limit: open_limit.div_ceil(workers), retry, plans }
 }
 
 fn replay<D: Disk>(

@@ -253,7 +253,16 @@ impl<P: Participant> Worker<P> {
             Mail::Retry(id, reply) => drop(reply.send(self.enter(|state, now| state.owner.retry(now, id)))),
             Mail::List(filter, reply) => drop(reply.send(self.inner.state.borrow().owner.list(&filter))),
             Mail::Tally(reply) => drop(reply.send(self.inner.state.borrow().owner.tally())),
+            Mail::Change(change, done) => {
+                self.enter(|state, _| state.owner.change(*change));
+                let _ = done.send(());
+            }
+            Mail::Services(reply) => drop(reply.send(self.inner.state.borrow().owner.services())),
             Mail::Leave => self.enter(|state, now| state.owner.leave(now)),
+            Mail::Halt(done) => {
+                self.enter(|state, _| state.owner.poison());
+                let _ = done.send(());
+            }
         }
     }
 

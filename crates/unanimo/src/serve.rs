@@ -57,7 +57,7 @@ pub fn serve_with<T: Transactions>(
         },
         disk,
     );
-    let Recovered { seats, handle, committing, report } = recovered.map_err(Failure::start)?;
+    let Recovered { seats, handle, committing, report, services: _ } = recovered.map_err(Failure::start)?;
     log_replay(&report);
 
     let mut registry = Registry::with_prefix("unanimo");

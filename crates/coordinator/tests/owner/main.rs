@@ -5,6 +5,7 @@
 mod answers;
 mod asking;
 mod beginnings;
+mod changed;
 mod chaos;
 mod computed;
 mod ends;
