@@ -59,6 +59,7 @@ impl Owner {
         }
         self.open.insert(id, Box::new(open));
         self.load.admitted();
+        self.share.joined(now.time);
         Ok(id)
     }
 

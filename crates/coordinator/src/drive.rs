@@ -73,30 +73,50 @@ impl Owner {
     }
 
     /// Whether a call may leave now. A retry needs its pause behind it, and a token of its service's budget; the first
-    /// call of this process needs neither, so that recovery does not wait.
+    /// call of this process needs neither. What nobody waits for needs the right to go before those that somebody does.
     fn may_leave(&mut self, now: Now, id: Id, call: Call) -> bool {
         let retry = self.config.retry;
         let Some(open) = self.open.get_mut(&id) else { return false };
+        let unwaited = open.is_unwaited(call.branch);
         let service = &open.ready.branches[call.branch.at()].service;
         let side = &mut open.branches[call.branch.at()];
+        if side.holds || side.queues {
+            return false;
+        }
+        if side.sent > 0 {
+            if side.retry_at > now.time {
+                return false;
+            }
+            if !side.has_token && !self.budgets.take(service, (id, call.branch), now.time, &retry) {
+                side.holds = true;
+                self.tally.retries_held += 1;
+                return false;
+            }
+            side.has_token = true;
+        }
+        if unwaited && !side.has_right && !self.share.take(service, (id, call.branch), now.time) {
+            side.queues = true;
+            return false;
+        }
         if side.sent == 0 {
             self.budgets.note_first_call(service, now.time, &retry);
-            return true;
         }
-        if side.holds || side.retry_at > now.time {
-            return false;
-        }
-        if !side.has_token && !self.budgets.take(service, (id, call.branch), now.time, &retry) {
-            side.holds = true;
-            self.tally.retries_held += 1;
-            return false;
-        }
-        side.has_token = false;
+        (side.has_token, side.has_right) = (false, false);
         true
     }
 
     fn send(&mut self, now: Now, id: Id, call: Call) {
         let Some(open) = self.open.get_mut(&id) else { return };
+        if open.is_unwaited(call.branch) {
+            let service = &open.ready.branches[call.branch.at()].service;
+            self.share.left(service, (id, call.branch, call.operation));
+            self.tally.unwaited += 1;
+        } else {
+            self.share.note_other();
+        }
+        if open.waiter.is_some() {
+            self.share.moved(now.time);
+        }
         open.branches[call.branch.at()].sent += 1;
         let span = span::of_call(id, self.config.epoch, call);
         let call = participant_call(open, now, call, span);
@@ -105,8 +125,25 @@ impl Owner {
         self.actions.push_back(Action::Call(Box::new(call)));
     }
 
+    /// Lets calls leave that have waited for others, as far as they may now.
+    pub(crate) fn serve_waiting(&mut self, now: Now) {
+        self.serve_budgets(now);
+        self.serve_share(now);
+    }
+
+    /// Gives recovery the right to the calls that it may send now.
+    pub(crate) fn serve_share(&mut self, now: Now) {
+        while let Some((id, branch)) = self.share.next_ready(now.time) {
+            if let Some(open) = self.open.get_mut(&id) {
+                let side = &mut open.branches[branch.at()];
+                (side.queues, side.has_right) = (false, true);
+            }
+            self.drive(now, id);
+        }
+    }
+
     /// Gives tokens to the retries that wait for one, in their order.
-    pub(crate) fn serve_budgets(&mut self, now: Now) {
+    fn serve_budgets(&mut self, now: Now) {
         let retry = self.config.retry;
         while let Some((service, id, branch)) = self.budgets.next_ready(now.time, &retry) {
             let mut needed = false;

@@ -28,6 +28,7 @@ mod replay;
 mod reply;
 mod retry;
 mod scope;
+mod share;
 mod span;
 mod tally;
 mod timers;

@@ -10,8 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::{
-    Answer, Calls, ClientAnswer, Id, Key, Operation, Outcome, Problem, RenderedCall, Request, Token,
-    TraceContext, Verdict,
+    Answer, BranchIndex, Calls, ClientAnswer, Id, Key, Operation, Outcome, Problem, RenderedCall, Request,
+    Token, TraceContext, Verdict,
 };
 use unanimo_expression::Document;
 use unanimo_protocol::planted::{Mistake, planted};
@@ -68,6 +68,9 @@ pub(crate) struct BranchSide {
     pub(crate) has_token: bool,
     /// Whether the branch stands in its budget's queue.
     pub(crate) holds: bool,
+    /// Whether recovery has the right to the next attempt, or stands in the queue for it.
+    pub(crate) has_right: bool,
+    pub(crate) queues: bool,
     /// The last answer to the first operation, where somebody may be told of it.
     pub(crate) vote: Option<Box<Answer>>,
     /// The last answer to anything.
@@ -231,7 +234,7 @@ impl Open {
 
     fn retry_wake(&self) -> Option<Time> {
         let due = self.core.due().map(|call| &self.branches[call.branch.at()]);
-        due.filter(|side| !side.holds).map(|side| side.retry_at).min()
+        due.filter(|side| !side.holds && !side.queues).map(|side| side.retry_at).min()
     }
 
     /// The verdict was applied.
@@ -249,6 +252,11 @@ impl Open {
             side.eased = 0;
             side.retry_at = now.time;
         }
+    }
+
+    /// Whether nobody waits for this branch's next call: it is recovery's.
+    pub(crate) fn is_unwaited(&self, branch: BranchIndex) -> bool {
+        self.waiter.is_none() && (self.recovered || self.branches[branch.at()].sent > 0)
     }
 
     /// The verdict, once there is one.

@@ -10,6 +10,7 @@ use crate::keys::Keys;
 use crate::load::Load;
 use crate::open::{LastAnswer, Open};
 use crate::plans::Plans;
+use crate::share::Share;
 use crate::tally::{Tally, count, end_word};
 use crate::timers::Timers;
 use crate::turned::Turned;
@@ -33,6 +34,7 @@ pub struct Owner {
     pub(crate) keys: Keys,
     pub(crate) timers: Timers,
     pub(crate) budgets: Budgets,
+    pub(crate) share: Share,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) tally: Tally,
     /// While replay runs: the rendered calls of what is open so far, as they were stored.
@@ -73,6 +75,7 @@ impl Owner {
             keys: Keys::default(),
             timers: Timers::default(),
             budgets: Budgets::default(),
+            share: Share::default(),
             actions: VecDeque::new(),
             tally: Tally::default(),
             replayed_calls: BTreeMap::new(),
@@ -104,8 +107,12 @@ impl Owner {
         let CallId { transaction: id, branch, operation, attempt } = call;
         let reading = answer.reading;
         count(&mut self.tally.answers, (operation, reading.outcome));
+        self.share.answered((id, branch, operation));
         let retry = self.config.retry;
         let Some(open) = self.open.get_mut(&id).filter(|open| open.awaits(call)) else { return };
+        if open.waiter.is_some() {
+            self.share.moved(now.time);
+        }
         let service = open.ready.branches[branch.at()].service.clone();
         let side = &mut open.branches[branch.at()];
         let counted = attempt.saturating_sub(side.eased).saturating_add(1);
@@ -126,7 +133,7 @@ impl Owner {
             self.note_stuck(id, branch);
         }
         self.drive(now, id);
-        self.serve_budgets(now);
+        self.serve_waiting(now);
     }
 
     /// Records that an [`Action::Append`] asked for are settled. `segment` is where they stand.
@@ -140,6 +147,7 @@ impl Owner {
             self.apply(now, id, record, segment);
         }
         self.drive(now, id);
+        self.serve_share(now);
     }
 
     /// The journal did not take an append. A beginning is turned away; anything else only fails when the journal does.
@@ -173,6 +181,9 @@ impl Owner {
                 }
                 Unwritten::Poisoned => Turned::away(Problem::NotReady, "the journal has failed; try again"),
             };
+            if open.waiter.is_some() {
+                self.share.parted();
+            }
             self.turn_away(open.waiter.map(|waiter| waiter.id), turned);
         }
         if why == Unwritten::Poisoned {
@@ -194,6 +205,7 @@ impl Owner {
         let Some(open) = self.open.get_mut(&id) else { return };
         open.under_way = false;
         if let Some(waiter) = open.waiter.take() {
+            self.share.parted();
             self.actions.push_back(Action::Reply { waiter: waiter.id, reply: Box::new(Err(Severed)) });
         }
     }
@@ -235,7 +247,7 @@ impl Owner {
             }
             self.drive(now, id);
         }
-        self.serve_budgets(now);
+        self.serve_waiting(now);
     }
 
     /// Segments below this one are gone: what stood in them is forgotten.
@@ -255,7 +267,7 @@ impl Owner {
     /// When [`Owner::tick`] should be called, if nothing happens before.
     pub fn wake(&self) -> Option<Time> {
         let budgets = self.budgets.wake(&self.config.retry);
-        [self.timers.wake(), budgets].into_iter().flatten().min()
+        [self.timers.wake(), budgets, self.share.wake()].into_iter().flatten().min()
     }
 
     /// Whether submissions are taken.

@@ -48,6 +48,7 @@ impl Owner {
         if let Some(waiter) = open.waiter.take() {
             // A client's identity travels while its request lives.
             open.credentials = Arc::default();
+            self.share.parted();
             self.actions.push_back(Action::Reply { waiter: waiter.id, reply: Box::new(reply) });
         }
     }

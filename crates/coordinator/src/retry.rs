@@ -39,6 +39,12 @@ impl Owner {
                 self.budgets.withdraw(service, (id, call.branch));
                 side.holds = false;
             }
+            if side.queues {
+                let service = &open.ready.branches[call.branch.at()].service;
+                self.share.withdraw(service, (id, call.branch));
+                side.queues = false;
+            }
+            side.has_right = true;
             // Only a retry spends it: a first call needs none, and must not leave one for later.
             side.has_token = side.sent > 0;
         }

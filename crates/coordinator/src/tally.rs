@@ -24,6 +24,8 @@ pub struct Tally {
     pub calls: u64,
     /// Those of them that were not a first attempt.
     pub retries: u64,
+    /// Those that nobody waited for: of transactions that replay found, and retries whose client has its answer.
+    pub unwaited: u64,
     /// Retries that had to wait for a token of their service's budget.
     pub retries_held: u64,
     /// Open transactions now, by state.
@@ -52,6 +54,7 @@ impl Tally {
         self.heuristic += other.heuristic;
         self.calls += other.calls;
         self.retries += other.retries;
+        self.unwaited += other.unwaited;
         self.retries_held += other.retries_held;
         self.stuck += other.stuck;
         self.heuristic_open += other.heuristic_open;

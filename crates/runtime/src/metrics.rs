@@ -88,6 +88,7 @@ fn calls(page: &mut Page<'_>, tally: &Tally) -> fmt::Result {
     page.counters("calls_answered", "Answers of participants", answers)?;
     page.counter("calls_sent", "Calls to participants", tally.calls)?;
     page.counter("calls_repeated", "Calls that were not a first attempt", tally.retries)?;
+    page.counter("calls_unwaited", "Calls that nobody waited for: recovery's", tally.unwaited)?;
     page.counter("calls_held", "Repetitions that had to wait for a retry budget", tally.retries_held)
 }
 

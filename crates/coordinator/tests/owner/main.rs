@@ -11,6 +11,7 @@ mod computed;
 mod ends;
 mod fixtures;
 mod keys;
+mod recovering;
 mod replay;
 mod retried;
 mod retries;

@@ -266,6 +266,11 @@ impl Shell {
         self.replies[&waiter].as_ref().unwrap()
     }
 
+    /// Of which transaction a waiter was told, if it was.
+    pub fn told_id(&self, waiter: WaiterId) -> Option<Id> {
+        self.replies.get(&waiter)?.as_ref().ok()?.transaction
+    }
+
     pub fn is_waiting(&self, waiter: WaiterId) -> bool {
         self.waiting.contains(&waiter)
     }
