@@ -29,7 +29,8 @@ const BUCKETS: [f64; 14] =
 const STATUSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "none"];
 
 /// What went wrong on the way to a service.
-const TROUBLES: [&str; 6] = ["resolve", "connect", "connect-timeout", "overloaded", "broken", "timeout"];
+const TROUBLES: [&str; 7] =
+    ["resolve", "connect", "connect-timeout", "overloaded", "broken", "timeout", "circuit-open"];
 
 /// What all workers have counted. Clones count together.
 #[derive(Clone, Debug, Default)]
@@ -217,6 +218,7 @@ impl Measure {
             Some(Kind::Overloaded) => 3,
             Some(Kind::Broken) => 4,
             None => 5,
+            Some(Kind::CircuitOpen) => 6,
         };
         self.of_route(|route| route.troubles[trouble].add(1));
     }

@@ -21,7 +21,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::timeout_at;
 use unanimo_contract::{ClientAnswer, Problem};
-use unanimo_upstream::{Error, Kind, Sent, ServiceId};
+use unanimo_upstream::{Error, Kind, Sent, ServiceId, Trial};
 
 /// A plain route.
 #[derive(Clone, Debug)]
@@ -86,11 +86,18 @@ pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Ask
     *request.method_mut() = asked.method;
     *request.uri_mut() = target;
     *request.headers_mut() = asked.headers;
-    let sending = asked.rules.upstream.send(plain.service, request);
+    let trial = Trial::new();
+    let sending = asked.rules.upstream.try_out(&trial, plain.service, request);
     let response = match within(plain.timeout, progress.as_deref(), sending).await {
         Some(Ok(response)) => response,
-        Some(Err(error)) => return answer::own(explain(error, progress.as_deref(), asked.measure)),
+        Some(Err(error)) => {
+            if progress.as_deref().is_none_or(|progress| progress.failure().is_none()) {
+                trial.failed();
+            }
+            return answer::own(explain(error, progress.as_deref(), asked.measure));
+        }
         None => {
+            trial.failed();
             asked.measure.trouble(None);
             let detail = "the service did not answer in time; it may have acted upon the request";
             return answer::own(close_if(Problem::GatewayTimeout.answer(detail), progress.is_some()));
@@ -178,6 +185,9 @@ fn explain(error: Error, progress: Option<&Progress>, measure: &Measure) -> Clie
     let answer = match (error.kind, error.sent) {
         (Kind::Overloaded, _) => Problem::Overloaded
             .answer("all connections to the service are in use; nothing was sent to it")
+            .with_header("retry-after", "1"),
+        (Kind::CircuitOpen, _) => Problem::BadGateway
+            .answer("the service has failed too often lately, and is left alone; nothing was sent to it")
             .with_header("retry-after", "1"),
         (Kind::Resolve | Kind::Connect | Kind::ConnectTimeout, _) | (Kind::Broken, Sent::No) => {
             Problem::BadGateway.answer("the service could not be reached; nothing was sent to it")

@@ -13,7 +13,7 @@ use std::time::Duration;
 use unanimo_contract::inquiry::INQUIRIES;
 use unanimo_contract::plan::ANSWER_LIMIT;
 use unanimo_contract::{Answer, Asked, Outcome, ParticipantCall, Reading, headers, outcome};
-use unanimo_upstream::{Affinity, Body, Upstream};
+use unanimo_upstream::{Affinity, Body, Trial, Upstream};
 
 const TRANSACTION: HeaderName = HeaderName::from_static(headers::TRANSACTION);
 const BRANCH: HeaderName = HeaderName::from_static(headers::BRANCH);
@@ -52,16 +52,15 @@ impl Http {
         self.upstream.replace(upstream);
     }
 
-    async fn exchange(&self, call: &ParticipantCall) -> Answer {
+    async fn exchange(&self, call: &ParticipantCall, trial: &Trial) -> Answer {
         let upstream = self.upstream.borrow().clone();
         let services = upstream.services();
         let Some(service) = services.id(&call.service) else { return unsendable() };
         let credential = services.credential(service).header();
         let Ok(request) = request(call, credential, self.inquiries.as_deref()) else { return unsendable() };
-        // Where the service asks for it, every operation of a transaction reaches the same endpoint.
-        let affinity = Affinity::new(call.transaction.bits());
-        match upstream.send_for(affinity, service, request).await {
+        match upstream.try_out(trial, service, request).await {
             Ok(response) => answer(call, response).await,
+            // Also where an open circuit has kept it from being sent: it is repeated like any other.
             Err(_) => nothing(),
         }
     }
@@ -72,7 +71,16 @@ impl Participant for Http {
         let timeout = call.remaining.map_or(call.timeout, |remaining| remaining.min(call.timeout));
         // Past its deadline a call still gets a moment: the transaction's own timer decides, not this one.
         let timeout = timeout.max(Duration::from_millis(1));
-        tokio::time::timeout(timeout, self.exchange(call)).await.unwrap_or_else(|_| nothing())
+        // Where the service asks for it, every operation of a transaction reaches the same endpoint.
+        let trial = Trial::of(Affinity::new(call.transaction.bits()));
+        let answer = tokio::time::timeout(timeout, self.exchange(call, &trial)).await;
+        answer.unwrap_or_else(|_| {
+            // What a deadline leaves may be less than anybody could keep to, and says nothing of the endpoint.
+            if timeout == call.timeout {
+                trial.failed();
+            }
+            nothing()
+        })
     }
 }
 

@@ -68,7 +68,7 @@ impl Body for Answer {
         Poll::Ready(frame.map(|frame| {
             frame.map_err(|error| {
                 let endpoint = answer.lease.take().map(|lease| {
-                    lease.note_broken();
+                    lease.note_broken_off();
                     lease.endpoint().clone()
                 });
                 Error::new(Kind::Broken, endpoint).because(error)

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::Credential;
+use crate::{CircuitConfig, Credential};
 
 /// All services by name.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,8 @@ pub struct ServiceConfig {
     pub balance: Balance,
     /// Whether requests with the same [`crate::Affinity`] all go to one endpoint, and to no other while it is down.
     pub affinity: bool,
+    /// When an endpoint that fails is left alone; never where `None`.
+    pub circuit: Option<CircuitConfig>,
     /// How long one endpoint may take to be resolved and to accept a connection. It should be well below what
     /// a caller waits for an answer, or there is no time left for another endpoint.
     pub connect_timeout: Duration,
@@ -44,6 +46,7 @@ impl Default for ServiceConfig {
             credential: Credential::Anonymous,
             balance: Balance::default(),
             affinity: false,
+            circuit: None,
             connect_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(60),
             idle_connections: 512,
@@ -60,6 +63,22 @@ pub enum Balance {
     RoundRobin,
     /// Of two that are drawn by chance, the one with fewer requests under way.
     LeastRequest,
+}
+
+/// Statuses of answers, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statuses {
+    /// The lowest.
+    pub from: u16,
+    /// The highest.
+    pub to: u16,
+}
+
+impl Statuses {
+    /// Whether this is one of them.
+    pub fn contains(&self, status: u16) -> bool {
+        (self.from..=self.to).contains(&status)
+    }
 }
 
 /// What is wrong with a service.
@@ -107,6 +126,14 @@ impl ServiceConfig {
         }
         if self.connect_timeout.is_zero() {
             wrong("`connect_timeout` must be longer than nothing".to_owned());
+        }
+        if let Some(circuit) = &self.circuit {
+            if circuit.failures == 0 || circuit.open.is_zero() {
+                wrong("`circuit`: `failures` must be at least 1, and `open` longer than nothing".to_owned());
+            }
+            if circuit.cap < circuit.open {
+                wrong("`circuit`: `cap` must be no shorter than `open`".to_owned());
+            }
         }
         if self.connections == 0 {
             wrong("`connections` must be at least 1".to_owned());

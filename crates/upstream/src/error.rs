@@ -28,6 +28,8 @@ pub enum Kind {
     ConnectTimeout,
     /// As many connections as are allowed are in use.
     Overloaded,
+    /// The endpoint has failed too often lately, and is left alone for a while.
+    CircuitOpen,
     /// The connection broke before the answer was complete, or what came was not HTTP; or the request's own
     /// body broke off while it was sent.
     Broken,
@@ -46,7 +48,9 @@ impl Error {
     pub(crate) fn new(kind: Kind, endpoint: impl Into<Option<Arc<str>>>) -> Self {
         let sent = match kind {
             Kind::Broken => Sent::Perhaps,
-            Kind::Resolve | Kind::Connect | Kind::ConnectTimeout | Kind::Overloaded => Sent::No,
+            Kind::Resolve | Kind::Connect | Kind::ConnectTimeout | Kind::Overloaded | Kind::CircuitOpen => {
+                Sent::No
+            }
         };
         Self { kind, sent, endpoint: endpoint.into(), source: None }
     }
@@ -70,6 +74,7 @@ impl Display for Error {
             Kind::Connect => write!(f, "{endpoint} cannot be connected to"),
             Kind::ConnectTimeout => write!(f, "{endpoint} did not accept a connection in time"),
             Kind::Overloaded => write!(f, "all connections to {endpoint} are in use"),
+            Kind::CircuitOpen => write!(f, "{endpoint} has failed too often lately"),
             Kind::Broken => write!(f, "the connection to {endpoint} broke"),
         }?;
         f.write_str(match self.sent {

@@ -4,15 +4,17 @@
 //! an idle one. It knows whether a request that failed can have been acted upon.
 //!
 //! **Never** sends a request a second time unless the first time not one byte of it left; never follows a
-//! redirect, and never judges an answer: what a status means is for the caller to say. What must stay at one endpoint never
-//! reaches another.
+//! redirect, and never judges an answer beyond what an endpoint's circuit is told to count: what a status means is for the
+//! caller to say. What must stay at one endpoint never reaches another.
 //!
-//! **Read next** [`Upstream::send`], then `rotation.rs` for which endpoint, `pool.rs` for which connection.
+//! **Read next** [`Upstream::send`], then `rotation.rs` for which endpoint, `circuit.rs` for when one is left alone, `pool.rs` for which
+//! connection.
 
 mod affinity;
 mod answer;
 mod aside;
 mod body;
+mod circuit;
 mod clock;
 mod config;
 mod connect;
@@ -24,18 +26,22 @@ mod metrics;
 mod pool;
 mod rotation;
 mod services;
+mod standing;
 mod stats;
+mod trial;
 mod tunnel;
 mod upstream;
 
 pub use affinity::Affinity;
 pub use answer::Answer;
 pub use body::{Body, Broken};
-pub use config::{Balance, Config, Invalid, ServiceConfig};
+pub use circuit::{CircuitConfig, CircuitState};
+pub use config::{Balance, Config, Invalid, ServiceConfig, Statuses};
 pub use credential::{Credential, InvalidToken, Token};
 pub use error::{Error, Kind, Sent};
 pub use metrics::Metrics;
 pub use services::{ServiceId, Services};
 pub use stats::Stats;
+pub use trial::Trial;
 pub use tunnel::{Place, Tunnel};
 pub use upstream::Upstream;

@@ -36,7 +36,7 @@ impl Metrics {
 /// Name, help, and which of the counts.
 type Count = (&'static str, &'static str, fn(&Stats) -> u64);
 
-const COUNTERS: [Count; 6] = [
+const COUNTERS: [Count; 7] = [
     ("endpoint_requests", "Requests that were given to the endpoint", |stats| stats.requests),
     (
         "endpoint_requests_broken",
@@ -51,10 +51,15 @@ const COUNTERS: [Count; 6] = [
         stats.connect_failures
     }),
     ("endpoint_connections_reused", "Times that an idle connection took a request", |stats| stats.reused),
+    ("endpoint_circuit_openings", "Times that the endpoint's circuit opened, or opened again", |stats| {
+        stats.circuit_openings
+    }),
 ];
 
-const OPEN: Count =
-    ("endpoint_requests_open", "Requests to the endpoint that are under way", |stats| stats.under_way);
+const GAUGES: [Count; 2] = [
+    ("endpoint_requests_open", "Requests to the endpoint that are under way", |stats| stats.under_way),
+    ("endpoint_circuit_open", "1 while the endpoint's circuit is not closed", |stats| stats.open_circuits),
+];
 
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
@@ -68,11 +73,12 @@ impl Collector for Metrics {
                     .encode(family.encode_family(&labels(*service, *endpoint))?)?;
             }
         }
-        let (name, help, count) = OPEN;
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (service, endpoint, stats) in &endpoints {
-            let open = i64::try_from(count(stats)).unwrap_or(i64::MAX);
-            ConstGauge::new(open).encode(family.encode_family(&labels(*service, *endpoint))?)?;
+        for (name, help, count) in GAUGES {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (service, endpoint, stats) in &endpoints {
+                let now = i64::try_from(count(stats)).unwrap_or(i64::MAX);
+                ConstGauge::new(now).encode(family.encode_family(&labels(*service, *endpoint))?)?;
+            }
         }
         Ok(())
     }

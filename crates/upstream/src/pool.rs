@@ -11,10 +11,12 @@ use http::{Request, Response};
 
 use crate::affinity::Lot;
 use crate::aside::Aside;
+use crate::circuit::Pass;
 use crate::connection::{Connection, Delivery};
 use crate::services::{Endpoint, Limits};
+use crate::standing::{Passage, Standing};
 use crate::stats::Counters;
-use crate::{Answer, Body, Error, Kind, Tunnel, clock, connect};
+use crate::{Answer, Body, CircuitConfig, Error, Kind, Tunnel, clock, connect};
 
 /// The open connections of one worker to one endpoint.
 ///
@@ -61,6 +63,30 @@ impl Pool {
 
     pub(crate) fn is_aside(&self, now: Instant) -> bool {
         self.aside.get().is_aside(now)
+    }
+
+    /// A request's way past the circuit, if it may pass. Where it `is_last`, no other endpoint lets any pass.
+    pub(crate) fn ask(self: &Rc<Self>, now: Instant, is_last: bool) -> Option<Passage> {
+        match self.circuit() {
+            None => Some(Passage::new(self, None)),
+            Some(config) => {
+                let pass = self.standing().ask(now, &config, is_last)?;
+                Some(Passage::new(self, Some(pass)))
+            }
+        }
+    }
+
+    /// Whether the circuit lets no request pass.
+    pub(crate) fn withholds(&self, now: Instant) -> bool {
+        self.circuit().is_some_and(|config| self.standing().withholds(now, &config))
+    }
+
+    pub(crate) fn circuit(&self) -> Option<CircuitConfig> {
+        self.limits.get().circuit
+    }
+
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.endpoint.standing
     }
 
     /// The endpoint's part in choosing it.
@@ -209,8 +235,17 @@ impl Lease {
     }
 
     /// The connection broke with a request under way.
-    pub(crate) fn note_broken(&self) {
+    fn note_broken(&self) {
         self.slot.pool.counters().broken.count();
+    }
+
+    /// It broke in the middle of an answer.
+    pub(crate) fn note_broken_off(&self) {
+        self.note_broken();
+        // The head had passed as a success.
+        if let Some(config) = self.slot.pool.circuit() {
+            self.slot.pool.standing().failed(Pass::Free, &config);
+        }
     }
 
     pub(crate) fn endpoint(&self) -> &Arc<str> {

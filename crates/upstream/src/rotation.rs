@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use crate::pool::{Lease, Pool};
 use crate::services::{Endpoint, Service};
-use crate::{Affinity, Balance, Error, Kind, clock};
+use crate::standing::Passage;
+use crate::{Balance, Error, Kind, Trial, clock};
 
 /// The endpoints of one service.
 pub(crate) struct Rotation {
@@ -17,6 +18,23 @@ pub(crate) struct Rotation {
     /// Whose turn it is.
     next: Cell<usize>,
 }
+
+/// Which endpoints may be chosen.
+struct Round {
+    /// Also those that are put aside, since they could not be connected to.
+    aside: bool,
+    /// Also those that have had this request already.
+    again: bool,
+    /// No circuit lets the request pass: each of them is asked as the last one.
+    is_last: bool,
+}
+
+const ROUNDS: [Round; 4] = [
+    Round { aside: false, again: false, is_last: false },
+    Round { aside: true, again: false, is_last: false },
+    Round { aside: true, again: true, is_last: false },
+    Round { aside: true, again: true, is_last: true },
+];
 
 /// Which connection will do.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,27 +62,40 @@ impl Rotation {
         Self { pools, balance: service.balance, affinity: service.affinity, next }
     }
 
-    /// A connection to the endpoint that is chosen, or to the next that can be had: first among those that are not put
-    /// aside, then among all. Nothing has been sent yet, so that each may be tried; but what has its own endpoint waits
-    /// for that one alone.
-    pub(crate) async fn lease(&self, affinity: Option<Affinity>, wanted: Wanted) -> Result<Lease, Error> {
+    /// A connection to the endpoint that is chosen, or to the next that can be had, by the order of [`ROUNDS`]. Nothing
+    /// has been sent yet, so that each may be tried; but what has its own endpoint waits for that one alone.
+    pub(crate) async fn lease(&self, trial: &Trial, wanted: Wanted) -> Result<Lease, Error> {
         let now = clock::now();
-        if let Some(affinity) = affinity.filter(|_| self.affinity) {
+        if let Some(affinity) = trial.affinity.filter(|_| self.affinity) {
             let own = affinity.choose(self.pools.iter().map(|pool| pool.lot()));
-            return lease_of(&self.pools[own], now, wanted).await;
+            // No other can take its place, so it is asked as the last one is.
+            let Some(passage) = self.pools[own].ask(now, true) else {
+                return Err(withheld(&self.pools[own]));
+            };
+            return self.lease_at(own, passage, trial, now, wanted).await;
         }
         let start = self.choose(now);
         let mut failed = Vec::new();
         let mut last = None;
-        for any_will_do in [false, true] {
+        for round in ROUNDS {
+            if round.is_last && !failed.is_empty() {
+                break;
+            }
             for turn in start..start + self.pools.len() {
                 let index = turn % self.pools.len();
                 let pool = &self.pools[index];
-                if failed.contains(&index) || !any_will_do && pool.is_aside(now) {
+                if failed.contains(&index)
+                    || !round.aside && pool.is_aside(now)
+                    || !round.again && trial.has_tried(index)
+                {
                     continue;
                 }
+                let Some(passage) = pool.ask(now, round.is_last) else {
+                    last = Some(withheld(pool));
+                    continue;
+                };
                 self.next.set((index + 1) % self.pools.len());
-                match lease_of(pool, now, wanted).await {
+                match self.lease_at(index, passage, trial, now, wanted).await {
                     Ok(lease) => return Ok(lease),
                     Err(error) => last = Some(error),
                 }
@@ -74,6 +105,24 @@ impl Rotation {
         Err(last.unwrap_or_else(|| Error::new(Kind::Connect, None)))
     }
 
+    async fn lease_at(
+        &self,
+        index: usize,
+        passage: Passage,
+        trial: &Trial,
+        now: Instant,
+        wanted: Wanted,
+    ) -> Result<Lease, Error> {
+        let leased = lease_of(&self.pools[index], now, wanted).await;
+        match &leased {
+            Ok(_) => trial.begin(index, passage),
+            // That is of our own making.
+            Err(Error { kind: Kind::Overloaded, .. }) => {}
+            Err(_) => passage.failed(),
+        }
+        leased
+    }
+
     fn choose(&self, now: Instant) -> usize {
         match self.balance {
             Balance::RoundRobin => self.next.get(),
@@ -81,11 +130,18 @@ impl Rotation {
             Balance::LeastRequest => {
                 let one = fastrand::usize(..self.pools.len());
                 let other = (one + fastrand::usize(..self.pools.len().max(2) - 1) + 1) % self.pools.len();
-                let burden = |at: &usize| (self.pools[*at].is_aside(now), self.pools[*at].under_way());
+                let burden = |at: &usize| {
+                    let pool = &self.pools[*at];
+                    (pool.is_aside(now) || pool.withholds(now), pool.under_way())
+                };
                 [one, other].into_iter().min_by_key(burden).unwrap_or(one)
             }
         }
     }
+}
+
+fn withheld(pool: &Pool) -> Error {
+    Error::new(Kind::CircuitOpen, pool.address().clone())
 }
 
 async fn lease_of(pool: &Rc<Pool>, now: Instant, wanted: Wanted) -> Result<Lease, Error> {

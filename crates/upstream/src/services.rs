@@ -8,8 +8,9 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::affinity::Lot;
+use crate::standing::Standing;
 use crate::stats::Meter;
-use crate::{Balance, Config, Credential, Invalid, ServiceConfig, Stats};
+use crate::{Balance, CircuitConfig, CircuitState, Config, Credential, Invalid, ServiceConfig, Stats};
 
 /// All services as configured. A new configuration makes new ones.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub(crate) struct Endpoint {
     pub(crate) lot: Lot,
     /// The same for as long as the service keeps this endpoint, whatever else is configured anew.
     pub(crate) meter: Arc<Meter>,
+    /// The same.
+    pub(crate) standing: Arc<Standing>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,7 @@ pub(crate) struct Limits {
     pub(crate) idle_timeout: Duration,
     pub(crate) idle_connections: usize,
     pub(crate) connections: usize,
+    pub(crate) circuit: Option<CircuitConfig>,
 }
 
 impl Services {
@@ -80,10 +84,9 @@ impl Services {
         Ok(Self { ids, services })
     }
 
-    fn meter(&self, service: &str, address: &str) -> Option<Arc<Meter>> {
+    fn endpoint(&self, service: &str, address: &str) -> Option<&Endpoint> {
         let endpoints = &self.service(self.id(service)?).endpoints;
-        let endpoint = endpoints.iter().find(|endpoint| *endpoint.address == *address);
-        endpoint.map(|endpoint| endpoint.meter.clone())
+        endpoints.iter().find(|endpoint| *endpoint.address == *address)
     }
 
     /// The service with this name.
@@ -109,14 +112,14 @@ impl Services {
     /// What all workers have counted for the service. It takes locks that no request takes.
     pub fn stats(&self, id: ServiceId) -> Stats {
         let endpoints = self.service(id).endpoints.iter();
-        endpoints.map(|endpoint| endpoint.meter.read()).fold(Stats::default(), Stats::add)
+        endpoints.map(Endpoint::stats).fold(Stats::default(), Stats::add)
     }
 
     /// The same for each endpoint: the service's name, the endpoint as configured, and what was counted.
     pub fn endpoint_stats(&self) -> impl Iterator<Item = (&str, &str, Stats)> {
         self.services.iter().flat_map(|service| {
             let endpoints = service.endpoints.iter();
-            endpoints.map(|endpoint| (&*service.name, &*endpoint.address, endpoint.meter.read()))
+            endpoints.map(|endpoint| (&*service.name, &*endpoint.address, endpoint.stats()))
         })
     }
 
@@ -126,6 +129,22 @@ impl Services {
 
     fn service(&self, id: ServiceId) -> &Service {
         &self.services[id.index()]
+    }
+}
+
+impl Endpoint {
+    fn new(address: Arc<str>, host: HeaderValue) -> Self {
+        let (meter, standing) = (Arc::default(), Arc::default());
+        Self { lot: Lot::new(&address), address, host, meter, standing }
+    }
+
+    fn stats(&self) -> Stats {
+        let is_open = self.standing.state() != CircuitState::Closed;
+        Stats {
+            circuit_openings: self.standing.openings(),
+            open_circuits: is_open.into(),
+            ..self.meter.read()
+        }
     }
 }
 
@@ -142,14 +161,13 @@ impl Service {
         is_retired: bool,
         before: Option<&Services>,
     ) -> Result<Self, Invalid> {
-        let endpoint = |address: String| match HeaderValue::try_from(&address) {
-            Ok(host) => Ok(Endpoint {
-                lot: Lot::new(&address),
-                meter: before.and_then(|it| it.meter(&name, &address)).unwrap_or_default(),
-                address: address.into(),
-                host,
-            }),
-            Err(error) => Err(Invalid { service: name.clone(), message: format!("`{address}`: {error}") }),
+        let known = |address: &str| before?.endpoint(&name, address).cloned();
+        let endpoint = |address: String| match (known(&address), HeaderValue::try_from(&address)) {
+            (Some(endpoint), _) => Ok(endpoint),
+            (None, Ok(host)) => Ok(Endpoint::new(address.into(), host)),
+            (None, Err(error)) => {
+                Err(Invalid { service: name.clone(), message: format!("`{address}`: {error}") })
+            }
         };
         let endpoints = config.endpoints.into_iter().map(endpoint).collect::<Result<_, _>>()?;
         let limits = Limits {
@@ -157,6 +175,7 @@ impl Service {
             idle_timeout: config.idle_timeout,
             idle_connections: config.idle_connections,
             connections: config.connections,
+            circuit: config.circuit,
         };
         let ServiceConfig { credential, balance, affinity, .. } = config;
         Ok(Self { name: name.into(), endpoints, is_retired, credential, balance, affinity, limits })

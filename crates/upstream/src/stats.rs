@@ -21,6 +21,10 @@ pub struct Stats {
     pub connect_failures: u64,
     /// Times that an idle connection was taken for a request.
     pub reused: u64,
+    /// Times that a circuit opened, for the first time or after a probe that failed.
+    pub circuit_openings: u64,
+    /// Circuits that are not closed now.
+    pub open_circuits: u64,
 }
 
 impl Add for Stats {
@@ -35,6 +39,8 @@ impl Add for Stats {
             connects: self.connects + other.connects,
             connect_failures: self.connect_failures + other.connect_failures,
             reused: self.reused + other.reused,
+            circuit_openings: self.circuit_openings + other.circuit_openings,
+            open_circuits: self.open_circuits + other.open_circuits,
         }
     }
 }
@@ -80,6 +86,8 @@ impl Counters {
             connects: self.connects.read(),
             connect_failures: self.connect_failures.read(),
             reused: self.reused.read(),
+            // No worker's own: the endpoint's standing knows.
+            ..Stats::default()
         }
     }
 }

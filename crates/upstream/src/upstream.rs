@@ -8,7 +8,7 @@ use http::{Request, Response};
 
 use crate::pool::Attempt;
 use crate::rotation::{Rotation, Wanted};
-use crate::{Affinity, Answer, Body, Error, ServiceId, Services, framing};
+use crate::{Answer, Body, Error, ServiceId, Services, Trial, framing};
 
 /// One worker's way to all services. It stays on its thread, in a `LocalSet`; clones share their connections.
 #[derive(Clone)]
@@ -53,44 +53,50 @@ impl Upstream {
     ///
     /// Outside of a `LocalSet`, and with an id of other services than these.
     pub async fn send(&self, service: ServiceId, request: Request<Body>) -> Result<Response<Answer>, Error> {
-        self.deliver(service, None, request).await
+        self.try_out(&Trial::new(), service, request).await
     }
 
-    /// Sends the request as [`Upstream::send`] does; where the service asks for it, to the one endpoint to which this
-    /// affinity belongs, and to no other while that one is down.
+    /// Sends the request as [`Upstream::send`] does, with whom it belongs to and what became of it so far: an endpoint that
+    /// it was sent to before is asked again only where there is no other.
     ///
     /// # Panics
     ///
     /// As [`Upstream::send`] does.
-    pub async fn send_for(
+    pub async fn try_out(
         &self,
-        affinity: Affinity,
+        trial: &Trial,
         service: ServiceId,
-        request: Request<Body>,
-    ) -> Result<Response<Answer>, Error> {
-        self.deliver(service, Some(affinity), request).await
-    }
-
-    async fn deliver(
-        &self,
-        service: ServiceId,
-        affinity: Option<Affinity>,
         mut request: Request<Body>,
     ) -> Result<Response<Answer>, Error> {
         let rotation = &self.worker.rotations[service.index()];
         let names_host = request.headers().contains_key(HOST);
         framing::frame(&mut request);
-        let lease = rotation.lease(affinity, Wanted::Any).await?;
+        let is_streaming = matches!(request.body(), Body::Streaming(_));
+        let lease = rotation.lease(trial, Wanted::Any).await?;
         lease.count();
-        let request = match lease.send(request, names_host).await? {
+        let request = match settle(trial, is_streaming, lease.send(request, names_host).await)? {
             Attempt::Answered(answer) => return Ok(answer),
             // The service had closed the connection while it was idle. Once more, and then no more.
             Attempt::Unsent(request, _) => request,
         };
-        let lease = rotation.lease(affinity, Wanted::New).await?;
-        match lease.send(request, names_host).await? {
+        let lease = rotation.lease(trial, Wanted::New).await?;
+        match settle(trial, is_streaming, lease.send(request, names_host).await)? {
             Attempt::Answered(answer) => Ok(answer),
             Attempt::Unsent(_, error) => Err(error),
         }
     }
+}
+
+/// Tells the endpoint's circuit what came of the request.
+fn settle(trial: &Trial, is_streaming: bool, sent: Result<Attempt, Error>) -> Result<Attempt, Error> {
+    match &sent {
+        Ok(Attempt::Answered(answer)) => {
+            trial.take().into_iter().for_each(|passage| passage.answered(answer.status().as_u16()));
+        }
+        Ok(Attempt::Unsent(..)) => drop(trial.take()),
+        // Whether it was the body that broke off, only its owner knows.
+        Err(_) if is_streaming => {}
+        Err(_) => trial.failed(),
+    }
+    sent
 }

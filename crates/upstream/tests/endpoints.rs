@@ -12,7 +12,7 @@ use common::{One, Server, get, listen, one, run, service, text, until};
 use http_body_util::BodyExt;
 use socket2::{Domain, Socket, Type};
 use tokio::sync::Semaphore;
-use unanimo_upstream::{Affinity, Balance, Kind, Sent, ServiceConfig, Upstream};
+use unanimo_upstream::{Affinity, Balance, Kind, Sent, ServiceConfig, Trial, Upstream};
 
 /// A service that answers with its own address.
 fn named() -> Server {
@@ -163,7 +163,8 @@ fn what_belongs_together_reaches_one_endpoint_from_every_worker() {
             for _ in 0..3 {
                 let worker = Upstream::new(one.upstream.services().clone());
                 for worker in [&one.upstream, &worker] {
-                    let answer = worker.send_for(Affinity::new(bits), one.id, get("/")).await.unwrap();
+                    let answer =
+                        worker.try_out(&Trial::of(Affinity::new(bits)), one.id, get("/")).await.unwrap();
                     let endpoint = answer.collect().await.unwrap().to_bytes();
                     assert_eq!(own.get_or_insert(endpoint.clone()), &endpoint);
                 }
@@ -181,7 +182,11 @@ fn what_belongs_to_an_endpoint_that_is_down_reaches_no_other() {
     run(async {
         let ((socket, down), up) = (silent(), named());
         let one = one(ServiceConfig { affinity: true, ..service(&[down, up.address]) });
-        let ask = async |bits| match one.upstream.send_for(Affinity::new(bits), one.id, get("/")).await {
+        let ask = async |bits| match one
+            .upstream
+            .try_out(&Trial::of(Affinity::new(bits)), one.id, get("/"))
+            .await
+        {
             Ok(answer) => Ok(answer.collect().await.unwrap().to_bytes()),
             Err(error) => Err((error.kind, error.sent)),
         };

@@ -29,6 +29,7 @@ mod schema;
 mod server;
 mod services;
 mod source;
+mod standing;
 mod template;
 mod transaction;
 mod yaml;

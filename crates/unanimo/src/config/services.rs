@@ -6,15 +6,17 @@ use super::mistake::Notes;
 use super::scalars::{PATIENCE, check_name};
 use super::server::ParticipantsConfig;
 use super::source::Span;
+use super::standing;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use unanimo_upstream::{Balance, Config, Credential, ServiceConfig};
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "endpoints",
     "balance",
     "affinity",
+    "circuit",
     "credential",
     "anonymous",
     "asks",
@@ -122,6 +124,7 @@ fn read(named: &Named, service: &mut Service) -> Option<ServiceConfig> {
     fields.set("affinity", &mut config.affinity, |cursor| {
         cursor.word("what can stay at one endpoint", &AFFINITIES)
     });
+    fields.set("circuit", &mut config.circuit, |cursor| standing::circuit(cursor).map(Some));
     let patience = |cursor: Cursor| cursor.duration(PATIENCE);
     fields.set("connect_timeout", &mut config.connect_timeout, patience);
     fields.set("idle_timeout", &mut config.idle_timeout, patience);
