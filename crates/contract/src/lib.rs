@@ -23,12 +23,13 @@ pub mod transactions;
 pub use answer::ClientAnswer;
 pub use call::{Answer, Calls, ParticipantCall, RenderedCall};
 pub use inquiry::Inquiry;
-pub use operations::{Filter, Operations, Page, Retried, View};
+pub use operations::{Detail, Filter, Listed, Operations, Page, Retried, View};
 pub use outcome::{Asked, Reading};
 pub use plan::{AnswerAt, BranchPlan, Plan, RefusedPlan, ResponsePlan};
 pub use problem::Problem;
 pub use trace::TraceContext;
 pub use transactions::{Reply, Request, Severed, Status, Submission, Transactions, Unavailable};
 pub use unanimo_protocol::{
-    BranchIndex, Digest, Epoch, Id, Key, Mode, Node, Operation, Outcome, Shard, State, Token, Verdict,
+    BranchIndex, Cause, Digest, Epoch, Id, Key, Mode, Node, Operation, Outcome, Resolution, Shard, State,
+    Token, Verdict,
 };

@@ -82,6 +82,8 @@ problems! {
     NotImplemented 501 "not-implemented" "This gateway does not do that",
     /// A mistake of the gateway's own.
     Internal 500 "internal" "The gateway made a mistake",
+    /// What an operator wanted to end by hand cannot be, as things stand.
+    Unresolvable 409 "unresolvable" "This cannot be ended by hand as things stand",
     /// No such transaction, or the token does not fit. Never: rolled back.
     UnknownTransaction 404 "unknown-transaction" "This transaction is not known here",
 }

@@ -5,8 +5,12 @@
 //! **Never**: touches the data plane's threads, reaches a transaction but by `contract::Operations`, or serves anybody
 //! who came by a name that is not this machine's own.
 //!
-//! **Read next**: [`admin`] for the pages.
+//! **Read next**: [`admin`] for the pages, `watch` for streams.
 
 pub mod admin;
+mod clock;
+mod query;
+mod transactions;
+mod watch;
 
 pub use admin::{Probe, router};

@@ -5,9 +5,16 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
+use std::sync::Arc;
 use tower_service::Service;
-use unanimo_contract::{Filter, Id, Mode, Operations, Page, Retried, State, Unavailable, View};
+use unanimo_contract::operations::{
+    Flags, Lagged, Position, Refusal, Resolve, Resolved, Timeline, Watch, Watched, Wish,
+};
+use unanimo_contract::{
+    Detail, Filter, Id, Listed, Mode, Operations, Page, Retried, State, Unavailable, Verdict, View,
+};
 use unanimo_control::{Probe, router};
+use unanimo_protocol::Unresolvable;
 
 const KNOWN: Id = Id::from_bits(7);
 
@@ -26,9 +33,44 @@ impl Probe for Fixed {
     }
 }
 
+struct Silent;
+
+impl Watch for Silent {
+    fn position(&self) -> Position {
+        Position { epoch: 3, number: 7 }
+    }
+
+    fn is_resumed(&self) -> bool {
+        true
+    }
+
+    async fn next(&mut self) -> Result<(Position, Arc<Watched>), Lagged> {
+        Err(Lagged { missed: 5 })
+    }
+}
+
 impl Operations for Fixed {
-    async fn get(&self, id: Id) -> Result<Option<View>, Unavailable> {
-        Ok((id == KNOWN).then(view))
+    type Watch = Silent;
+
+    async fn get(&self, id: Id) -> Result<Option<Detail>, Unavailable> {
+        let known = Detail { view: view(), timeline: Timeline::default(), exchanges: vec![] };
+        Ok((id == KNOWN).then_some(known))
+    }
+
+    async fn list(&self, filter: Filter, page: Page) -> Result<Listed, Unavailable> {
+        assert!(filter.states.len() < 3 && filter.text.as_deref() != Some(""));
+        match page.limit {
+            999 => Err(Unavailable),
+            limit => {
+                let all = vec![view(), View { id: Id::from_bits(8), ..view() }];
+                let reached = all.into_iter().filter(|view| page.reaches(view.place())).collect();
+                Ok(Listed::merged([reached], limit))
+            }
+        }
+    }
+
+    fn watch(&self, from: Option<Position>) -> Option<Silent> {
+        (from.map(|from| from.number) != Some(0)).then_some(Silent)
     }
 
     async fn retry(&self, id: Id) -> Result<Option<Retried>, Unavailable> {
@@ -36,11 +78,17 @@ impl Operations for Fixed {
         Ok((id == KNOWN).then_some(Retried { id, state, called, under_way: vec!["credit".to_owned()] }))
     }
 
-    async fn list(&self, filter: Filter) -> Result<Page, Unavailable> {
-        match filter.limit {
-            999 => Err(Unavailable),
-            limit => Ok(Page::of(vec![view(), View { id: Id::from_bits(8), ..view() }], limit)),
-        }
+    async fn resolve(
+        &self,
+        id: Id,
+        resolve: Resolve,
+    ) -> Result<Option<Result<Resolved, Refusal>>, Unavailable> {
+        let (state, verdict, flags) = (State::Committed, Some(Verdict::Commit), Flags::NONE);
+        Ok((id == KNOWN).then_some(match resolve.wish {
+            Wish::SignOff { .. } => Ok(Resolved { id, state, verdict, flags }),
+            Wish::Told { .. } => Err(Refusal::Busy),
+            Wish::Choose(_) | Wish::Release => Err(Refusal::State(Unresolvable::NotQuarantined)),
+        }))
     }
 }
 
@@ -50,13 +98,13 @@ fn view() -> View {
         route: "transfer".into(),
         mode: Mode::TwoPhase,
         state: State::Committing,
-        verdict: Some(unanimo_contract::Verdict::Commit),
+        verdict: Some(Verdict::Commit),
         cause: None,
         branch: None,
-        stuck: false,
-        heuristic: false,
-        keyed: true,
+        flags: Flags::NONE,
+        key: None,
         began_unix_ms: 1,
+        ended_unix_ms: None,
         branches: vec![],
         answer: None,
     }
@@ -115,8 +163,28 @@ async fn one_transaction_and_none() {
 async fn lists_have_pages_and_say_what_they_do_not_understand() {
     let (_, body) = ask(Ok(()), "localhost", "/v1/transactions?limit=1").await;
     let page: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(page["next"], KNOWN.to_string());
-    let bad = ["limit=0", "limit=1001", "state=asleep", "after=7", "sate=committed", "limit=x"];
+    // Two began at the same moment: the higher id comes first.
+    assert_eq!(page["transactions"][0]["id"], Id::from_bits(8).to_string());
+    let next = page["next"].as_str().unwrap();
+    let (_, body) = ask(Ok(()), "localhost", &format!("/v1/transactions?limit=1&after={next}")).await;
+    let page: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&page["transactions"][0]["id"], &page["next"]), (&KNOWN.to_string().into(), &Value::Null));
+    let long = format!("text={}", "x".repeat(129));
+    let bad = [
+        "limit=0",
+        "limit=1001",
+        "state=asleep",
+        "state=committed,",
+        "after=7",
+        "sate=committed",
+        "limit=x",
+        "verdict=2",
+        "mode=none",
+        "flag=red",
+        "key=k",
+        "min_age_ms=-1",
+        &long,
+    ];
     for query in bad {
         let (status, body) = ask(Ok(()), "localhost", &format!("/v1/transactions?{query}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {body}");
@@ -143,4 +211,56 @@ async fn a_retry_says_what_it_did_and_no_foreign_page_can_ask_for_one() {
     assert_eq!(post(&unknown, None).await.0, StatusCode::NOT_FOUND);
     assert_eq!(post("/v1/transactions/x/retry", None).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(ask(Ok(()), "localhost", &path).await.0, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn a_word_by_hand_names_who_and_why_or_is_refused() {
+    let path = format!("/v1/transactions/{KNOWN}/resolve");
+    let say = async |body: &str| {
+        let request = Request::post(&path).header("host", "localhost").body(Body::from(body.to_owned()));
+        send(Ok(()), request.unwrap()).await
+    };
+    let (status, body) = say(r#"{"what":"sign-off","branch":"debit","who":"ann","why":"paid"}"#).await;
+    assert_eq!((status, body.contains(r#""state":"committed""#)), (StatusCode::OK, true), "{body}");
+    for body in [
+        r#"{"what":"told","branch":"debit","who":"ann","why":"paid"}"#,
+        r#"{"what":"commit","who":"ann","why":"paid"}"#,
+    ] {
+        let (status, told) = say(body).await;
+        assert!(status == StatusCode::CONFLICT && told.contains("/problems/unresolvable"), "{told}");
+    }
+    for body in [
+        "",
+        "{}",
+        r#"{"what":"sign-off","branch":"debit","who":"","why":"paid"}"#,
+        r#"{"what":"sign-off","branch":"debit","who":"ann"}"#,
+        r#"{"what":"sign-off","who":"ann","why":"paid"}"#,
+        r#"{"what":"abort","who":"ann","why":"paid"}"#,
+        r#"{"what":"release","who":"ann","why":"paid","extra":1}"#,
+    ] {
+        assert_eq!(say(body).await.0, StatusCode::BAD_REQUEST, "{body}");
+    }
+    assert_eq!(say(&"x".repeat(9000)).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_stream_says_where_it_begins_and_that_it_lagged() {
+    let (status, body) = ask(Ok(()), "localhost", "/v1/transactions/watch?flag=stuck").await;
+    let expected = "id: 3-7\nevent: watching\ndata: {}\n\nevent: lagged\ndata: {\"missed\":5}\n\n";
+    assert_eq!((status, body.as_str()), (StatusCode::OK, expected));
+    let (_, body) = ask(Ok(()), "localhost", &format!("/v1/transactions/{KNOWN}/watch")).await;
+    assert!(body.contains("\n\nevent: transaction\ndata: {") && body.contains("event: lagged"), "{body}");
+    for (path, expected) in [
+        ("/v1/transactions/watch?limit=5", StatusCode::BAD_REQUEST),
+        ("/v1/transactions/watch?state=x", StatusCode::BAD_REQUEST),
+        ("/v1/transactions/x/watch", StatusCode::BAD_REQUEST),
+        ("/v1/transactions/00000000000000000000000009/watch", StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(ask(Ok(()), "localhost", path).await.0, expected, "{path}");
+    }
+    for (last, expected) in [("x", StatusCode::BAD_REQUEST), ("3-0", StatusCode::SERVICE_UNAVAILABLE)] {
+        let request = Request::get("/v1/transactions/watch").header("last-event-id", last);
+        let request = request.header("host", "localhost").body(Body::empty()).unwrap();
+        assert_eq!(send(Ok(()), request).await.0, expected, "{last}");
+    }
 }

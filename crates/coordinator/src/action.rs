@@ -1,6 +1,7 @@
 //! What goes in beside the events, and what comes out.
 
 use bytes::Bytes;
+use unanimo_contract::operations::{Watched, Word};
 use unanimo_contract::{BranchIndex, Digest, Id, Operation, ParticipantCall, Reply, Severed};
 use unanimo_protocol::{Record, Time};
 
@@ -71,6 +72,8 @@ pub enum Action {
         /// What.
         reply: Box<Result<Reply, Severed>>,
     },
+    /// Tell the watchers. Only where somebody watches: see [`crate::Owner::set_watched`].
+    Watched(Box<Watched>),
     /// Tell the operators.
     Notice {
         /// Of which transaction.
@@ -92,6 +95,15 @@ pub enum Notice {
     Heuristic {
         /// The branch, by name.
         branch: String,
+    },
+    /// A person has ended something by hand.
+    Resolved {
+        /// What, in a word.
+        what: &'static str,
+        /// The branch, by name, where it is about one.
+        branch: Option<String>,
+        /// Who, when and why.
+        word: Word,
     },
     /// The client's answer named a value that was not there.
     Unrendered {

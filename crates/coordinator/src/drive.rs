@@ -4,7 +4,7 @@ use crate::action::{Action, Append, Notice, Now};
 use crate::finished::Finished;
 use crate::open::Open;
 use crate::owner::Owner;
-use crate::span;
+use crate::{span, timeline};
 use std::sync::Arc;
 use unanimo_contract::trace::{Span, Trace};
 use unanimo_contract::{BranchIndex, Id, ParticipantCall, TraceContext};
@@ -56,7 +56,12 @@ impl Owner {
     /// Applies a settled record to the core, and notes it around the core.
     pub(crate) fn apply(&mut self, now: Now, id: Id, record: Settled, segment: u64) {
         self.note_applied(now, id, record.record(), segment);
+        let open = self.open.get(&id);
+        let moment = open.and_then(|open| timeline::moment(open, record.record(), Some(now.unix_ms)));
         self.with(id, |open| open.core.apply(record));
+        if let Some(moment) = moment {
+            self.note_moment(id, moment);
+        }
     }
 
     /// Sends what the state owes the world, as far as pauses and budgets allow.
@@ -175,13 +180,14 @@ impl Owner {
     }
 
     /// A branch keeps its transaction from ending: the operators are told of the first one.
-    pub(crate) fn note_stuck(&mut self, id: Id, branch: BranchIndex) {
+    pub(crate) fn note_stuck(&mut self, now: Now, id: Id, branch: BranchIndex) {
         let Some(open) = self.open.get_mut(&id) else { return };
         if std::mem::replace(&mut open.stuck, true) {
             return;
         }
         let notice = Notice::Stuck { branch: open.ready.branches[branch.at()].name.to_string() };
         self.actions.push_back(Action::Notice { transaction: id, notice });
+        self.note_stuck_moment(now, id, branch);
     }
 
     fn note_recovered(&mut self, open: &Open) {

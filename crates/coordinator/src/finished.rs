@@ -5,8 +5,8 @@
 use crate::open::{Open, decode_answer};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
+use unanimo_contract::operations::Flags;
 use unanimo_contract::{ClientAnswer, Id, Key, Mode, State, Token, Verdict};
 use unanimo_protocol::Cause;
 
@@ -21,6 +21,9 @@ pub(crate) struct Finished {
     pub(crate) verdict: Verdict,
     pub(crate) cause: Option<Cause>,
     pub(crate) began_unix_ms: u64,
+    /// When its end was applied; 0 where a crash has forgotten it.
+    pub(crate) ended_unix_ms: u64,
+    pub(crate) flags: Flags,
     answer: Bytes,
 }
 
@@ -34,8 +37,13 @@ impl Finished {
             verdict: open.verdict()?,
             cause: open.core.cause(),
             began_unix_ms: open.began_unix_ms,
+            ended_unix_ms: open.ended_unix_ms().unwrap_or(0),
+            flags: open.flags(),
             // A copy of its own: a slice would keep the whole segment's or request's buffer alive.
-            answer: Bytes::copy_from_slice(open.answer.as_deref().unwrap_or_default()),
+            answer: match open.core.heuristic() {
+                Some(_) => open.client_answer().map(|answer| answer.encode()).unwrap_or_default(),
+                None => Bytes::copy_from_slice(open.answer.as_deref().unwrap_or_default()),
+            },
         })
     }
 
@@ -77,10 +85,9 @@ impl Memory {
         self.ends.len()
     }
 
-    /// Everything after this id, in order.
-    pub(crate) fn after(&self, id: Option<Id>) -> impl Iterator<Item = (&Id, &Finished)> {
-        let from = id.map_or(Bound::Unbounded, Bound::Excluded);
-        self.ends.range((from, Bound::Unbounded))
+    /// Everything, by id.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&Id, &Finished)> {
+        self.ends.iter()
     }
 
     /// Forgets what stood in segments below this one; gives back the keys that are free again.

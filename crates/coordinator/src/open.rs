@@ -9,13 +9,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use unanimo_contract::operations::{Flag, Flags, MomentKind, Timeline};
 use unanimo_contract::{
     Answer, BranchIndex, Calls, ClientAnswer, Id, Key, Operation, Outcome, Problem, RenderedCall, Request,
     Token, TraceContext, Verdict,
 };
 use unanimo_expression::Document;
 use unanimo_protocol::planted::{Mistake, planted};
-use unanimo_protocol::{BranchSet, Event, Time, Transaction};
+use unanimo_protocol::{BranchSet, Event, Progress, Time, Transaction};
 
 /// An open transaction.
 #[derive(Debug)]
@@ -48,6 +49,12 @@ pub(crate) struct Open {
     pub(crate) verdict_at: Option<Time>,
     pub(crate) stuck: bool,
     pub(crate) recovered: bool,
+    /// Whether a person has ended some of it by hand.
+    pub(crate) resolved: bool,
+    /// The word of the operator whose wish is being decided on.
+    pub(crate) word: Bytes,
+    /// What happened to it, for people.
+    pub(crate) timeline: Timeline,
     pub(crate) timer: Option<Time>,
     /// What `respond` named and could not find: noted while rendering, which changes nothing else.
     pub(crate) unrendered: RefCell<Vec<String>>,
@@ -136,6 +143,9 @@ impl Open {
             verdict_at: None,
             stuck: false,
             recovered: false,
+            resolved: false,
+            word: Bytes::new(),
+            timeline: Timeline::with_room(branches),
             timer: None,
             unrendered: RefCell::default(),
         }
@@ -257,6 +267,28 @@ impl Open {
     /// Whether nobody waits for this branch's next call: it is recovery's.
     pub(crate) fn is_unwaited(&self, branch: BranchIndex) -> bool {
         self.waiter.is_none() && (self.recovered || self.branches[branch.at()].sent > 0)
+    }
+
+    /// What stands beside its state.
+    pub(crate) fn flags(&self) -> Flags {
+        let prepared = |branch| matches!(self.core.progress(branch), Some(Progress::Ready | Progress::Asked));
+        let in_doubt = !self.core.is_finished()
+            && match self.verdict() {
+                None => self.core.indices().any(|branch| self.core.progress(branch) == Some(Progress::Ready)),
+                Some(_) => self.core.untold().any(prepared),
+            };
+        Flags::NONE
+            .with(Flag::Stuck, self.stuck && !self.core.is_finished())
+            .with(Flag::Heuristic, self.core.heuristic().is_some())
+            .with(Flag::InDoubt, in_doubt)
+            .with(Flag::Quarantined, self.core.is_quarantined())
+            .with(Flag::Resolved, self.resolved)
+    }
+
+    /// When its end was applied, in milliseconds since 1970; `None` where a crash has forgotten it.
+    pub(crate) fn ended_unix_ms(&self) -> Option<u64> {
+        let last = self.timeline.moments().last()?;
+        last.at_unix_ms.filter(|_| last.kind == MomentKind::Ended)
     }
 
     /// The verdict, once there is one.

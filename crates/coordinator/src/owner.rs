@@ -47,6 +47,8 @@ pub struct Owner {
     pub(crate) leaving: bool,
     /// Whether the journal has failed: nothing is decided any more.
     pub(crate) poisoned: bool,
+    /// Whether somebody watches.
+    pub(crate) watched: bool,
     pub(crate) load: Load,
     pub(crate) counters: BTreeMap<Shard, u64>,
     pub(crate) next_shard: usize,
@@ -83,6 +85,7 @@ impl Owner {
             accepting: false,
             leaving: false,
             poisoned: false,
+            watched: false,
             load: Load::default(),
             counters: BTreeMap::new(),
             next_shard: 0,
@@ -130,7 +133,7 @@ impl Owner {
         }
         open.enqueue(Event::Answered { branch, operation, attempt, outcome: reading.outcome });
         if reading.stuck {
-            self.note_stuck(id, branch);
+            self.note_stuck(now, id, branch);
         }
         self.drive(now, id);
         self.serve_waiting(now);
@@ -243,7 +246,7 @@ impl Owner {
             let stuck = open.stuck_at(stuck_after).is_some_and(|at| at <= now.time);
             let untold = open.core.untold().next();
             if let Some(branch) = untold.filter(|_| stuck) {
-                self.note_stuck(id, branch);
+                self.note_stuck(now, id, branch);
             }
             self.drive(now, id);
         }
@@ -313,6 +316,7 @@ impl Owner {
                 self.tally.heuristic += 1;
                 self.note_heuristic(id, *branch);
             }
+            Record::Resolved(resolved) => self.note_resolved(id, resolved),
             Record::Ended | Record::Forgotten => count(&mut self.tally.finished, mode),
             Record::Sent { .. } | Record::Answered { .. } => {}
         }

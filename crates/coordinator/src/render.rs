@@ -126,6 +126,8 @@ impl Render for Open {
 
     fn answer(&self, verdict: Verdict, cause: Option<Cause>) -> Bytes {
         let answer = match (verdict, cause) {
+            // Nobody remembers what was asked and answered.
+            (Verdict::Commit, Some(Cause::ByHand)) => self.plainly_committed(),
             (Verdict::Commit, _) => self.committed(),
             (Verdict::Rollback, Some(Cause::Refused(branch))) => self.refused(branch),
             (Verdict::Rollback, Some(Cause::Deadline)) => self.too_late(),
@@ -134,6 +136,10 @@ impl Render for Open {
                 let detail = "the journal's segments are too small for it; what was done is being undone";
                 Problem::TooLarge.answer_for(Some(self.core.id()), None, detail)
             }
+            (Verdict::Rollback, Some(Cause::ByHand)) => {
+                let detail = "an operator rolled it back after a restore; try again with a new key";
+                Problem::Interrupted.answer_for(Some(self.core.id()), None, detail)
+            }
             (Verdict::Rollback, Some(Cause::Interrupted) | None) => {
                 let detail =
                     "the gateway restarted before it had decided, and rolled back; try again with a new key";
@@ -141,6 +147,10 @@ impl Render for Open {
             }
         };
         answer.encode()
+    }
+
+    fn word(&self) -> Bytes {
+        self.word.clone()
     }
 }
 
@@ -197,6 +207,11 @@ impl Open {
         if let Some(response) = &self.ready.respond {
             return self.respond(response);
         }
+        self.plainly_committed()
+    }
+
+    /// What is told of a commit where the route says nothing of its own.
+    fn plainly_committed(&self) -> ClientAnswer {
         let body = serde_json::json!({
             "transaction": self.core.id().to_string(),
             "verdict": Verdict::number(Some(Verdict::Commit)),

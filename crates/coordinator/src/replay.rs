@@ -6,6 +6,7 @@ use crate::open::Open;
 use crate::owner::Owner;
 use crate::plans::InvalidPlan;
 use crate::tally::Tally;
+use crate::timeline;
 use bytes::Bytes;
 use std::fmt;
 use unanimo_contract::{Calls, Digest, Id};
@@ -67,7 +68,13 @@ impl Owner {
             let answer = Bytes::copy_from_slice(&concluded.answer);
             self.with(id, |open| open.note_verdict(Now::default(), answer));
         }
-        self.with(id, |open| open.core.apply(record));
+        let open = self.open.get(&id);
+        let moment = open.and_then(|open| timeline::moment(open, record.record(), None));
+        self.with(id, |open| {
+            open.resolved |= matches!(record.record(), Record::Resolved(_));
+            open.core.apply(record);
+            moment.into_iter().for_each(|moment| open.timeline.push(moment));
+        });
         if self.open.get(&id).is_some_and(|open| open.core.is_finished()) {
             self.replayed_calls.remove(&id);
             let finished = self.open.remove(&id).and_then(|open| Some((open.segment, Finished::of(&open)?)));

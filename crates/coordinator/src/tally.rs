@@ -10,7 +10,7 @@ pub struct Tally {
     /// Transactions that began, by mode: durably, or unwritten where every participant asks.
     pub begun: BTreeMap<Mode, u64>,
     /// Verdicts, by mode and in the words `committed`, `refused`, `deadline`, `interrupted`, `unusable-answer`,
-    /// `too-large`.
+    /// `too-large`, `by-hand`.
     pub concluded: BTreeMap<(Mode, &'static str), u64>,
     /// Transactions of which every branch has acknowledged the verdict, by mode.
     pub finished: BTreeMap<Mode, u64>,
@@ -77,12 +77,5 @@ pub(crate) fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
 
 /// How a transaction ended, in a word that metrics and views share.
 pub(crate) fn end_word(cause: Option<Cause>) -> &'static str {
-    match cause {
-        None => "committed",
-        Some(Cause::Refused(_)) => "refused",
-        Some(Cause::Deadline) => "deadline",
-        Some(Cause::Interrupted) => "interrupted",
-        Some(Cause::Unusable(_)) => "unusable-answer",
-        Some(Cause::Unwritable) => "too-large",
-    }
+    cause.map_or("committed", Cause::as_str)
 }

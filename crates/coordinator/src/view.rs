@@ -5,10 +5,11 @@ use crate::open::Open;
 use crate::owner::Owner;
 use crate::plans::Ready;
 use crate::tally::{Tally, count, end_word};
-use std::ops::Bound;
-use unanimo_contract::operations::BranchView;
+use unanimo_contract::operations::{
+    Asked, Body, BranchView, Cursor, Exchange, Flag, Heard, Moment, MomentKind, Timeline, Traits,
+};
 use unanimo_contract::trace::Trace;
-use unanimo_contract::{Filter, Id, Page, State, Status, Token, Verdict, View};
+use unanimo_contract::{BranchIndex, Detail, Filter, Id, Page, Status, Token, Verdict, View};
 use unanimo_protocol::{Cause, Progress};
 
 impl Owner {
@@ -30,7 +31,7 @@ impl Owner {
             state: finished.state(),
             verdict: Some(finished.verdict),
             finished: true,
-            heuristic: false,
+            heuristic: finished.flags.has(Flag::Heuristic),
             answer: Some(finished.client_answer(id)),
         })
     }
@@ -47,17 +48,30 @@ impl Owner {
         Some(named.map_or_else(|| Trace::of_transaction(id), |context| context.trace))
     }
 
-    /// A page of this owner's transactions, open and finished, ordered by id.
-    pub fn list(&self, filter: &Filter) -> Page {
-        let limit = filter.limit.clamp(1, Filter::LIMIT);
-        let from = filter.after.map_or(Bound::Unbounded, Bound::Excluded);
-        let wants = |state: State| filter.state.is_none_or(|wanted| wanted == state);
-        let open = self.open.range((from, Bound::Unbounded));
-        let open = open.filter(|(_, open)| wants(open.core.state()) && (!filter.stuck || needs_an_eye(open)));
-        let finished = self.memory.after(filter.after).filter(|(_, end)| wants(end.state()) && !filter.stuck);
-        let mut views: Vec<View> = open.take(limit + 1).map(|(_, open)| view_of_open(open)).collect();
-        views.extend(finished.take(limit + 1).map(|(id, end)| view_of_finished(*id, end)));
-        Page::of(views, limit)
+    /// One transaction with all that is kept of it.
+    pub fn detail(&self, id: Id) -> Option<Detail> {
+        if let Some(open) = self.open.get(&id) {
+            let exchanges = open.core.indices().map(|branch| exchange(open, branch));
+            let (view, timeline) = (view_of_open(open), open.timeline.clone());
+            return Some(Detail { view, timeline, exchanges: exchanges.collect() });
+        }
+        let finished = self.memory.get(id)?;
+        let view = view_of_finished(id, finished);
+        Some(Detail { timeline: finished.timeline(), exchanges: Vec::new(), view })
+    }
+
+    /// This owner's newest transactions, open and finished, that a page reaches: at most one more than it holds.
+    pub fn list(&self, filter: &Filter, page: &Page) -> Vec<View> {
+        let open = self.open.iter().filter(|(_, open)| takes(filter, page, &open.traits(), &open.ready));
+        let open =
+            open.map(|(id, open)| Candidate { place: place(*id, open.began_unix_ms), of: Of::Open(open) });
+        let ends = self.memory.all().filter(|(id, end)| takes(filter, page, &end.traits(**id), &end.ready));
+        let ends =
+            ends.map(|(id, end)| Candidate { place: place(*id, end.began_unix_ms), of: Of::Finished(end) });
+        let mut found: Vec<Candidate<'_>> = open.chain(ends).collect();
+        found.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.place));
+        found.truncate(page.limit.clamp(1, Page::LIMIT) + 1);
+        found.into_iter().map(|candidate| candidate.view()).collect()
     }
 
     /// What this owner has done, and what it holds.
@@ -73,9 +87,99 @@ impl Owner {
     }
 }
 
-/// Whether a person should look at it.
-fn needs_an_eye(open: &Open) -> bool {
-    open.stuck || open.core.heuristic().is_some()
+/// A transaction that a list may show.
+struct Candidate<'a> {
+    place: Cursor,
+    of: Of<'a>,
+}
+
+enum Of<'a> {
+    Open(&'a Open),
+    Finished(&'a Finished),
+}
+
+impl Candidate<'_> {
+    fn view(&self) -> View {
+        match self.of {
+            Of::Open(open) => view_of_open(open),
+            Of::Finished(finished) => view_of_finished(self.place.id, finished),
+        }
+    }
+}
+
+fn place(id: Id, began_unix_ms: u64) -> Cursor {
+    Cursor { began_unix_ms, id }
+}
+
+fn takes(filter: &Filter, page: &Page, traits: &Traits<'_>, ready: &Ready) -> bool {
+    page.reaches(place(traits.id, traits.began_unix_ms))
+        && filter.takes(traits, ready.branches.iter().map(|branch| (&*branch.name, &*branch.service)))
+}
+
+impl Open {
+    fn traits(&self) -> Traits<'_> {
+        Traits {
+            id: self.core.id(),
+            state: self.core.state(),
+            verdict: self.verdict(),
+            mode: self.ready.outline.mode(),
+            route: &self.ready.plan.route,
+            began_unix_ms: self.began_unix_ms,
+            key: self.key.map(|key| key.scope),
+            flags: self.flags(),
+        }
+    }
+}
+
+impl Finished {
+    fn traits(&self, id: Id) -> Traits<'_> {
+        Traits {
+            id,
+            state: self.state(),
+            verdict: Some(self.verdict),
+            mode: self.mode(),
+            route: &self.ready.plan.route,
+            began_unix_ms: self.began_unix_ms,
+            key: self.key.map(|key| key.scope),
+            flags: self.flags,
+        }
+    }
+
+    fn ended(&self) -> Option<u64> {
+        Some(self.ended_unix_ms).filter(|at| *at > 0)
+    }
+
+    /// What is remembered of what happened: no more than the ends of it.
+    fn timeline(&self) -> Timeline {
+        let mut timeline = Timeline::default();
+        timeline.push(Moment::of(MomentKind::Begun, Some(self.began_unix_ms)));
+        let verdict = Moment::of(MomentKind::Verdict, None);
+        timeline.push(Moment { verdict: Some(self.verdict), cause: self.cause, ..verdict });
+        timeline.push(Moment::of(MomentKind::Ended, self.ended()));
+        timeline
+    }
+}
+
+/// What a branch was asked, and what is kept of its answer.
+fn exchange(open: &Open, branch: BranchIndex) -> Exchange {
+    let (call, side) = (&open.calls[branch.at()], &open.branches[branch.at()]);
+    let rendered = open.ready.outline.rendered(open.core.waves()).contains(branch);
+    let asked = rendered.then(|| Asked {
+        path: call.path.clone(),
+        headers: call.headers.to_vec(),
+        body: Body::of(&call.body),
+    });
+    let heard = side.last_answer.map(|last| {
+        // Of later operations only what they meant is kept.
+        let vote = side.vote.as_ref().filter(|_| last.operation.tells().is_none());
+        Heard {
+            operation: last.operation,
+            status: last.status,
+            content_type: vote.and_then(|vote| vote.content_type.clone()),
+            body: vote.and_then(|vote| vote.body.as_ref()).map(Body::of),
+        }
+    });
+    Exchange { asked, heard }
 }
 
 fn view_of_open(open: &Open) -> View {
@@ -100,10 +204,10 @@ fn view_of_open(open: &Open) -> View {
             .map(|_| end_word(open.core.cause()).to_owned())
             .filter(|_| open.core.cause().is_some()),
         branch: at_fault(&open.ready, open.core.cause()),
-        stuck: open.stuck,
-        heuristic: open.core.heuristic().is_some(),
-        keyed: open.key.is_some(),
+        flags: open.flags(),
+        key: open.key.map(|key| key.scope),
         began_unix_ms: open.began_unix_ms,
+        ended_unix_ms: None,
         branches: branches.collect(),
         answer: open.client_answer(),
     }
@@ -125,10 +229,10 @@ fn view_of_finished(id: Id, finished: &Finished) -> View {
         verdict: Some(finished.verdict),
         cause: (finished.verdict == Verdict::Rollback).then(|| end_word(finished.cause).to_owned()),
         branch: at_fault(&finished.ready, finished.cause),
-        stuck: false,
-        heuristic: false,
-        keyed: finished.key.is_some(),
+        flags: finished.flags,
+        key: finished.key.map(|key| key.scope),
         began_unix_ms: finished.began_unix_ms,
+        ended_unix_ms: finished.ended(),
         branches: branches.collect(),
         answer: Some(finished.client_answer(id)),
     }
@@ -140,7 +244,7 @@ fn at_fault(ready: &Ready, cause: Option<Cause>) -> Option<String> {
         Cause::Refused(branch) | Cause::Unusable(branch) => {
             Some(ready.branches[branch.at()].name.to_string())
         }
-        Cause::Deadline | Cause::Interrupted | Cause::Unwritable => None,
+        Cause::Deadline | Cause::Interrupted | Cause::Unwritable | Cause::ByHand => None,
     }
 }
 
@@ -153,5 +257,6 @@ fn progress_word(progress: Progress) -> &'static str {
         Progress::Refused { .. } => "refused",
         Progress::Told => "told",
         Progress::Heuristic => "heuristic",
+        Progress::SignedOff => "signed-off",
     }
 }

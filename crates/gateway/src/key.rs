@@ -2,7 +2,7 @@
 
 use http::header::{AUTHORIZATION, HeaderMap};
 use sha2::{Digest as _, Sha256};
-use unanimo_contract::{Key, headers, plan};
+use unanimo_contract::{Digest, Key, headers, plan};
 
 /// The longest key, in characters.
 const LONGEST: usize = 255;
@@ -33,6 +33,11 @@ pub(crate) fn consumer(headers: &HeaderMap) -> [u8; 32] {
         hasher.update(line.as_bytes());
     }
     hasher.finalize().into()
+}
+
+/// What tells a client's key of this route from all others: the key, the route, and whom these headers show.
+pub fn scope(key: &[u8], route: &str, headers: &HeaderMap) -> Digest {
+    plan::digest(&[route.as_bytes(), key, &consumer(headers)])
 }
 
 /// The key within its scope, and the fingerprint of what was asked: method, target and body.

@@ -40,6 +40,7 @@ pub use config::{
     Action, Config, Limits, ListenerConfig, Match, PathMatch, ProxyConfig, RouteConfig, TransactionConfig,
     ValueMatch,
 };
+pub use key::scope as key_scope;
 pub use listener::bind;
 pub use metrics::Metrics;
 pub use rules::{Governed, Rules};

@@ -8,8 +8,8 @@ use std::fmt;
 use std::time::Duration;
 use unanimo_protocol::fields::{self, Field, Malformed, put_bytes, put_number};
 use unanimo_protocol::{
-    Begun, BranchIndex, BranchSet, Cause, Concluded, Digest, Durability, Id, Key, Record, Settled, Token,
-    Verdict, Wave,
+    Begun, BranchIndex, BranchSet, Cause, Concluded, Digest, Durability, Id, Key, Record, Resolution,
+    Resolved, Settled, Token, Verdict, Wave,
 };
 
 /// Bytes of an entry before its body.
@@ -25,6 +25,7 @@ const TOLD: u8 = 4;
 const HEURISTIC: u8 = 5;
 const ENDED: u8 = 6;
 const WAVE: u8 = 7;
+const RESOLVED: u8 = 9;
 
 /// One thing that the journal remembers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl fmt::Display for Unreadable {
         match self {
             Unreadable::CutShort => f.write_str("an entry goes on beyond its batch"),
             Unreadable::UnknownKind(kind) => {
-                write!(f, "an entry has kind {kind}, this program knows kinds {PLAN} to {WAVE}")
+                write!(f, "an entry has kind {kind}, this program knows kinds {PLAN} to {RESOLVED}")
             }
             Unreadable::Malformed(malformed) => write!(f, "in an entry, {malformed}"),
         }
@@ -77,6 +78,7 @@ pub(crate) fn bound(record: &Record) -> usize {
         Record::Begun(begun) => begun.calls.len(),
         Record::Wave(wave) => wave.calls.len(),
         Record::Concluded(concluded) => concluded.answer.len(),
+        Record::Resolved(resolved) => resolved.word.len(),
         _ => 0,
     };
     ENTRY_HEADER + FIXED_FIELDS + strings
@@ -108,6 +110,9 @@ pub(crate) fn put_record(out: &mut Vec<u8>, transaction: Id, record: &Record) {
         }
         Record::Heuristic { branch } => {
             put_entry(out, transaction, HEURISTIC, |out| put_number(out, 1, branch.0.into()));
+        }
+        Record::Resolved(resolved) => {
+            put_entry(out, transaction, RESOLVED, |out| put_resolved(out, resolved));
         }
         Record::Ended => put_entry(out, transaction, ENDED, |_| ()),
         Record::Sent { .. } | Record::Answered { .. } | Record::Forgotten => {}
@@ -148,6 +153,7 @@ fn put_concluded(out: &mut Vec<u8>, concluded: &Concluded) {
         Some(Cause::Deadline) => put_number(out, 2, 2),
         Some(Cause::Interrupted) => put_number(out, 2, 3),
         Some(Cause::Unwritable) => put_number(out, 2, 5),
+        Some(Cause::ByHand) => put_number(out, 2, 7),
         Some(Cause::Unusable(branch)) => {
             put_number(out, 2, 4);
             put_number(out, 3, branch.0.into());
@@ -156,6 +162,21 @@ fn put_concluded(out: &mut Vec<u8>, concluded: &Concluded) {
     put_number(out, 4, concluded.tell.bits().into());
     put_bytes(out, 5, &concluded.answer);
     put_number(out, 6, u64::from(concluded.durability == Durability::Forced));
+}
+
+fn put_resolved(out: &mut Vec<u8>, resolved: &Resolved) {
+    let what = match resolved.what {
+        Resolution::SignOff(_) => 1,
+        Resolution::Told(_) => 2,
+        Resolution::Choose(Verdict::Commit) => 3,
+        Resolution::Choose(Verdict::Rollback) => 4,
+        Resolution::Release => 5,
+    };
+    put_number(out, 1, what);
+    if let Some(branch) = resolved.what.branch() {
+        put_number(out, 2, branch.0.into());
+    }
+    put_bytes(out, 3, &resolved.word);
 }
 
 /// Takes the entry at `at`, and says where the next one stands.
@@ -179,6 +200,7 @@ fn read_entry(kind: u8, body: Bytes) -> Result<Entry, Unreadable> {
         CONCLUDED => Record::Concluded(read_concluded(body)?),
         TOLD => Record::Told { branch: read_branch(body)? },
         HEURISTIC => Record::Heuristic { branch: read_branch(body)? },
+        RESOLVED => Record::Resolved(read_resolved(body)?),
         ENDED => match fields::read(body).next() {
             None => Record::Ended,
             Some(field) => return Err(Malformed::UnknownField(field?.number).into()),
@@ -274,6 +296,7 @@ fn read_concluded(body: Bytes) -> Result<Concluded, Malformed> {
         (Some(2), None) => Some(Cause::Deadline),
         (Some(3), None) => Some(Cause::Interrupted),
         (Some(5), None) => Some(Cause::Unwritable),
+        (Some(7), None) => Some(Cause::ByHand),
         _ => return Err(Malformed::BadValue(2)),
     };
     Ok(Concluded {
@@ -283,6 +306,29 @@ fn read_concluded(body: Bytes) -> Result<Concluded, Malformed> {
         answer: answer.ok_or(Malformed::MissingField(5))?,
         durability: durability.ok_or(Malformed::MissingField(6))?,
     })
+}
+
+fn read_resolved(body: Bytes) -> Result<Resolved, Malformed> {
+    let (mut what, mut at, mut word) = (None, None, None);
+    for field in fields::read(body) {
+        let field = field?;
+        match field.number {
+            1 => what = Some(field.number_value()?),
+            2 => at = Some(branch(&field)?),
+            3 => word = Some(field.value),
+            other => return Err(Malformed::UnknownField(other)),
+        }
+    }
+    let what = match (what.ok_or(Malformed::MissingField(1))?, at) {
+        (1, Some(branch)) => Resolution::SignOff(branch),
+        (2, Some(branch)) => Resolution::Told(branch),
+        (1 | 2, None) => return Err(Malformed::MissingField(2)),
+        (3, None) => Resolution::Choose(Verdict::Commit),
+        (4, None) => Resolution::Choose(Verdict::Rollback),
+        (5, None) => Resolution::Release,
+        _ => return Err(Malformed::BadValue(1)),
+    };
+    Ok(Resolved { what, word: word.ok_or(Malformed::MissingField(3))? })
 }
 
 fn read_branch(body: Bytes) -> Result<BranchIndex, Malformed> {

@@ -1,6 +1,6 @@
 //! What can happen to a transaction.
 
-use crate::{BranchIndex, Operation, Outcome};
+use crate::{BranchIndex, Operation, Outcome, Resolution};
 
 /// One thing that happened. [`crate::Transaction::decide`] says which records follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Event {
     Unwritable,
     /// The deadline has come.
     DeadlinePassed,
+    /// An operator ends something by hand. [`crate::Transaction::may_resolve`] says whether that is possible.
+    Resolving(Resolution),
     /// Replay has ended, and nobody remembers what was sent before.
     Recovered,
 }

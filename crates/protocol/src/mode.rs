@@ -4,6 +4,7 @@
 //! The whole table of each mode, every state and every event, is printed by `tests/transaction/table.rs`.
 
 pub(crate) mod atomic;
+pub(crate) mod by_hand;
 pub mod tcc;
 pub mod two_phase;
 

@@ -1,6 +1,6 @@
 //! The facts in which a transaction is remembered, and how durable each must be.
 
-use crate::{BranchIndex, BranchSet, Operation, Outcome, Token, Verdict};
+use crate::{BranchIndex, BranchSet, Operation, Outcome, Resolved, Token, Verdict};
 use bytes::Bytes;
 use std::fmt;
 use std::time::Duration;
@@ -75,6 +75,22 @@ pub enum Cause {
     Unusable(BranchIndex),
     /// What had to be written next is larger than a segment of the journal.
     Unwritable,
+    /// An operator chose so, for a transaction in quarantine.
+    ByHand,
+}
+
+impl Cause {
+    /// The word that APIs and metrics use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cause::Refused(_) => "refused",
+            Cause::Deadline => "deadline",
+            Cause::Interrupted => "interrupted",
+            Cause::Unusable(_) => "unusable-answer",
+            Cause::Unwritable => "too-large",
+            Cause::ByHand => "by-hand",
+        }
+    }
 }
 
 /// The verdict with what is needed to carry it out after a crash.
@@ -132,6 +148,8 @@ pub enum Record {
         /// Which branch.
         branch: BranchIndex,
     },
+    /// A person has ended something by hand. Forced: who and why must not be forgotten.
+    Resolved(Resolved),
     /// Every branch has acknowledged the verdict. Lazy.
     Ended,
     /// The same, where nothing was ever written. Volatile.
@@ -145,7 +163,7 @@ impl Record {
             Record::Begun(begun) => begun.durability,
             Record::Wave(wave) => wave.durability,
             Record::Concluded(concluded) => concluded.durability,
-            Record::Heuristic { .. } => Durability::Forced,
+            Record::Heuristic { .. } | Record::Resolved(_) => Durability::Forced,
             Record::Sent { .. } | Record::Answered { .. } | Record::Forgotten => Durability::Volatile,
             Record::Told { .. } | Record::Ended => Durability::Lazy,
         }

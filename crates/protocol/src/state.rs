@@ -30,6 +30,11 @@ impl State {
         State::RolledBack,
     ];
 
+    /// Whether every branch has acknowledged the verdict.
+    pub fn is_finished(self) -> bool {
+        matches!(self, State::Committed | State::RolledBack)
+    }
+
     /// The word that APIs and metrics use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -69,4 +74,6 @@ pub enum Progress {
     Told,
     /// It ended against the verdict.
     Heuristic,
+    /// It ended against the verdict, and a person has signed that off.
+    SignedOff,
 }

@@ -3,11 +3,11 @@
 //! Calls are derived from state, never stored as things to do. So recovery is no special path: it is replay, then
 //! the first [`Transaction::due`].
 
-use crate::mode::{self, atomic};
+use crate::mode::{self, atomic, by_hand};
 use crate::planted::{Mistake, planted};
 use crate::{
     Begun, BranchIndex, BranchSet, Cause, Concluded, Durability, Event, Id, Operation, Outcome, Outline,
-    Progress, Record, Settled, State, Time, Verdict,
+    Progress, Record, Resolution, Settled, State, Time, Unresolvable, Verdict,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -22,6 +22,11 @@ pub trait Render {
 
     /// What the client is told under this verdict; `cause` says why it isn't a commit.
     fn answer(&self, verdict: Verdict, cause: Option<Cause>) -> Bytes;
+
+    /// Who ends something by hand, when and why; asked only where somebody does.
+    fn word(&self) -> Bytes {
+        Bytes::new()
+    }
 }
 
 /// A call that the state owes the world.
@@ -68,6 +73,8 @@ pub struct Transaction {
     pub(crate) ended: bool,
     /// Whether it comes from the journal, where votes are not kept.
     replayed: bool,
+    /// Whether nothing is called, and nothing decided, before an operator has chosen.
+    quarantined: bool,
 }
 
 impl Transaction {
@@ -85,6 +92,7 @@ impl Transaction {
             concluded: None,
             ended: false,
             replayed: false,
+            quarantined: false,
         }
     }
 
@@ -94,6 +102,12 @@ impl Transaction {
         let mut transaction = Transaction::new(id, outline, keyed, Time::default());
         transaction.replayed = true;
         transaction
+    }
+
+    /// The same out of a journal that was restored: what became of it since, only people can find out. Nothing is
+    /// called, and nothing decided, before one of them has chosen.
+    pub fn quarantined(id: Id, outline: Arc<Outline>, keyed: bool) -> Transaction {
+        Transaction { quarantined: true, ..Transaction::replayed(id, outline, keyed) }
     }
 
     // ---- the four verbs ----
@@ -107,6 +121,9 @@ impl Transaction {
             Event::Submitted if !self.has_begun() => self.beginning(render),
             Event::Sending { branch, operation } => self.sending(branch, operation),
             _ if !self.has_begun() || self.ended => Vec::new(),
+            Event::Resolving(what) => by_hand::resolved(self, what, render),
+            // Only an answer can still come, and none is awaited.
+            _ if self.quarantined => Vec::new(),
             Event::Answered { branch, operation, attempt, outcome } => {
                 if !self.awaits(branch, operation, attempt) {
                     return Vec::new();
@@ -154,6 +171,7 @@ impl Transaction {
                 branch.progress = Progress::Heuristic;
                 branch.in_flight = None;
             }
+            Record::Resolved(resolved) => self.note_resolved(resolved.what),
             Record::Ended => {
                 assert!(self.concluded.is_some(), "{}: ended without a verdict", self.id);
                 self.ended = true;
@@ -227,9 +245,20 @@ impl Transaction {
         self.ended
     }
 
-    /// The branch that ended against the verdict, where one did.
+    /// The branch that ended against the verdict, where one did: rather one that nobody has signed off yet.
     pub fn heuristic(&self) -> Option<BranchIndex> {
-        self.indices().find(|branch| self.branches[branch.at()].progress == Progress::Heuristic)
+        let at = |progress| self.indices().find(|branch| self.branches[branch.at()].progress == progress);
+        at(Progress::Heuristic).or_else(|| at(Progress::SignedOff))
+    }
+
+    /// Whether nothing goes on before an operator has chosen.
+    pub fn is_quarantined(&self) -> bool {
+        self.quarantined
+    }
+
+    /// Whether this may be ended by hand; else why not.
+    pub fn may_resolve(&self, what: Resolution) -> Result<(), Unresolvable> {
+        by_hand::may_resolve(self, what)
     }
 
     /// The branches that are still to hear of the verdict. None of an open transaction: it waits for a person.
@@ -273,7 +302,10 @@ impl Transaction {
 
     /// Whether a branch needs to hear nothing more.
     fn has_heard(&self, branch: BranchIndex) -> bool {
-        matches!(self.branches[branch.at()].progress, Progress::Told | Progress::Heuristic)
+        matches!(
+            self.branches[branch.at()].progress,
+            Progress::Told | Progress::Heuristic | Progress::SignedOff
+        )
     }
 
     fn attempts(&self, branch: BranchIndex, operation: Operation) -> u32 {
@@ -283,7 +315,11 @@ impl Transaction {
 
     fn owes(&self, at: BranchIndex, operation: Operation) -> bool {
         let branch = &self.branches[at.at()];
-        if !self.has_begun() || self.ended || branch.in_flight.is_some_and(|(sent, _)| sent == operation) {
+        if !self.has_begun()
+            || self.ended
+            || self.quarantined
+            || branch.in_flight.is_some_and(|(sent, _)| sent == operation)
+        {
             return false;
         }
         match self.concluded {
@@ -350,6 +386,20 @@ impl Transaction {
             Outcome::Refused => Progress::Refused { spared: branch.asked == 1 },
             Outcome::Ongoing | Outcome::Unknown => Progress::Asked,
         };
+    }
+
+    fn note_resolved(&mut self, what: Resolution) {
+        // Whoever chose has looked.
+        self.quarantined = match what {
+            Resolution::Choose(_) | Resolution::Release => false,
+            Resolution::SignOff(_) | Resolution::Told(_) => self.quarantined,
+        };
+        if let Some(branch) = what.branch() {
+            let branch = &mut self.branches[branch.at()];
+            let signed = matches!(what, Resolution::SignOff(_));
+            branch.progress = if signed { Progress::SignedOff } else { Progress::Told };
+            branch.in_flight = None;
+        }
     }
 
     fn conclude(&mut self, concluded: Concluded) {

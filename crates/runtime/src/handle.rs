@@ -3,10 +3,12 @@
 use crate::mailbox::{Mail, Slot, ask};
 use crate::signal::News;
 use crate::start;
+use crate::stream::{Stream, Watcher};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
-use unanimo_contract::{Filter, Id, Operations, Page, Retried, Unavailable, View};
+use unanimo_contract::operations::{Position, Refusal, Resolve, Resolved};
+use unanimo_contract::{Detail, Filter, Id, Listed, Operations, Page, Retried, Unavailable};
 use unanimo_coordinator::{Plans, Retry, Tally};
 use unanimo_journal::{Journal, Poison};
 
@@ -16,6 +18,7 @@ pub struct Handle {
     pub(crate) slots: Vec<Slot>,
     pub(crate) journal: Journal,
     pub(crate) news: News,
+    pub(crate) stream: Stream,
 }
 
 impl Handle {
@@ -28,6 +31,12 @@ impl Handle {
             }
         }
         sum
+    }
+
+    /// The mailbox of the worker that owns this transaction; `None` where it is of another journal.
+    fn slot(&self, id: Id) -> Option<&Slot> {
+        let mine = id.node() == self.journal.node();
+        mine.then(|| &self.slots[id.shard().worker(self.slots.len())])
     }
 
     /// The journal, to read its counters and to close it.
@@ -91,35 +100,38 @@ impl Handle {
 }
 
 impl Operations for Handle {
-    async fn get(&self, id: Id) -> Result<Option<View>, Unavailable> {
-        if id.node() != self.journal.node() {
-            return Ok(None);
+    type Watch = Watcher;
+
+    async fn get(&self, id: Id) -> Result<Option<Detail>, Unavailable> {
+        let Some(slot) = self.slot(id) else { return Ok(None) };
+        ask(slot, |reply| Mail::Detail(id, reply)).await.ok_or(Unavailable)
+    }
+
+    async fn list(&self, filter: Filter, page: Page) -> Result<Listed, Unavailable> {
+        let page = Page { limit: page.limit.clamp(1, Page::LIMIT), ..page };
+        let mut parts = Vec::new();
+        for slot in &self.slots {
+            let part = ask(slot, |reply| Mail::List(filter.clone(), page, reply)).await.ok_or(Unavailable)?;
+            parts.push(part);
         }
-        let slot = &self.slots[id.shard().worker(self.slots.len())];
-        ask(slot, |reply| Mail::View(id, reply)).await.ok_or(Unavailable)
+        Ok(Listed::merged(parts, page.limit))
+    }
+
+    fn watch(&self, from: Option<Position>) -> Option<Watcher> {
+        self.stream.watch(from)
     }
 
     async fn retry(&self, id: Id) -> Result<Option<Retried>, Unavailable> {
-        if id.node() != self.journal.node() {
-            return Ok(None);
-        }
-        let slot = &self.slots[id.shard().worker(self.slots.len())];
+        let Some(slot) = self.slot(id) else { return Ok(None) };
         ask(slot, |reply| Mail::Retry(id, reply)).await.ok_or(Unavailable)
     }
 
-    async fn list(&self, filter: Filter) -> Result<Page, Unavailable> {
-        let limit = filter.limit.clamp(1, Filter::LIMIT);
-        let mut all = Vec::new();
-        let mut more = false;
-        for slot in &self.slots {
-            let page = ask(slot, |reply| Mail::List(filter.clone(), reply)).await.ok_or(Unavailable)?;
-            more |= page.next.is_some();
-            all.extend(page.transactions);
-        }
-        let mut page = Page::of(all, limit);
-        if more && page.next.is_none() {
-            page.next = page.transactions.last().map(|view| view.id);
-        }
-        Ok(page)
+    async fn resolve(
+        &self,
+        id: Id,
+        resolve: Resolve,
+    ) -> Result<Option<Result<Resolved, Refusal>>, Unavailable> {
+        let Some(slot) = self.slot(id) else { return Ok(None) };
+        ask(slot, |reply| Mail::Resolve(id, resolve, reply)).await.ok_or(Unavailable)
     }
 }

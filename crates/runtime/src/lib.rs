@@ -16,8 +16,10 @@ mod mailbox;
 pub mod metrics;
 mod signal;
 pub mod start;
+mod stream;
 mod worker;
 
 pub use handle::Handle;
 pub use start::{Config, Error, Recovered, Seat, recover};
+pub use stream::Watcher;
 pub use worker::Worker;

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-use unanimo_contract::{Filter, Id, Inquiry, Page, Reply, Retried, Severed, Status, Submission, Token, View};
+use unanimo_contract::operations::{Refusal, Resolve, Resolved};
+use unanimo_contract::{
+    Detail, Filter, Id, Inquiry, Page, Reply, Retried, Severed, Status, Submission, Token, View,
+};
 use unanimo_coordinator::{Change, Tally};
 
 /// How many messages may wait for a worker. Beyond that a submission is turned away as overload.
@@ -18,11 +21,13 @@ pub(crate) enum Mail {
     /// What a participant hears that asks for a verdict.
     Inquire(Id, oneshot::Sender<Inquiry>),
     /// One transaction.
-    View(Id, oneshot::Sender<Option<View>>),
+    Detail(Id, oneshot::Sender<Option<Detail>>),
     /// What a transaction owes is to be called now.
     Retry(Id, oneshot::Sender<Option<Retried>>),
-    /// A page of this worker's transactions.
-    List(Filter, oneshot::Sender<Page>),
+    /// Something is to be ended by hand; answered once that is durable.
+    Resolve(Id, Resolve, oneshot::Sender<Option<Result<Resolved, Refusal>>>),
+    /// This worker's newest transactions.
+    List(Filter, Page, oneshot::Sender<Vec<View>>),
     /// The counts.
     Tally(oneshot::Sender<Tally>),
     /// Another configuration; the answer says that it is in force.

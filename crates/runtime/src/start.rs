@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::handle::Handle;
 use crate::mailbox::{Mail, Slot, mailbox};
 use crate::signal::News;
+use crate::stream::Stream;
 use crate::worker::{Links, Worker};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -118,6 +119,7 @@ pub fn recover(config: Config, disk: impl Disk) -> Result<Recovered, Error> {
     let (journal, committing) = started.map_err(Error::Journal)?;
     let (slots, mails): (Vec<Slot>, Vec<_>) = (0..config.workers).map(|_| mailbox()).unzip();
     let clock = Clock::new();
+    let stream = Stream::new(journal.epoch().0, clock);
     let links = |number| Links {
         number,
         slots: slots.clone(),
@@ -125,10 +127,12 @@ pub fn recover(config: Config, disk: impl Disk) -> Result<Recovered, Error> {
         signal: news.signal(number),
         poison: news.poison(),
         clock,
+        stream: stream.clone(),
     };
     let seats = owners.into_iter().zip(mails).enumerate();
     let seats = seats.map(|(number, (owner, mail))| Seat { owner, links: links(number), mail }).collect();
-    let handle = Handle { slots: slots.clone(), journal: journal.clone(), news: news.clone() };
+    let handle =
+        Handle { slots: slots.clone(), journal: journal.clone(), news: news.clone(), stream: stream.clone() };
     Ok(Recovered { seats, handle, committing, report, services })
 }
 

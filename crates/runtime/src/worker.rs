@@ -8,12 +8,14 @@ use crate::clock::Clock;
 use crate::guard::AbortOnUnwind;
 use crate::mailbox::{Mail, Slot, ask};
 use crate::signal::Signal;
+use crate::stream::Stream;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use unanimo_contract::operations::{Refusal, Resolve, Resolved};
 use unanimo_contract::problem::Problem;
 use unanimo_contract::trace::Trace;
 use unanimo_contract::{
@@ -23,7 +25,7 @@ use unanimo_contract::{Transactions, Unavailable};
 use unanimo_coordinator::{Action, CallId, Entropy, Notice, Now, Owner, Unwritten, WaiterId, shard_of};
 use unanimo_journal::{AppendError, Appended, Journal, Poison};
 use unanimo_participants::Participant;
-use unanimo_protocol::Time;
+use unanimo_protocol::{Record, Time};
 
 /// A worker's transactions. Clones are the same worker; it stays on its thread.
 pub struct Worker<P> {
@@ -52,12 +54,15 @@ pub(crate) struct Links {
     pub(crate) signal: Arc<Signal>,
     pub(crate) poison: watch::Receiver<Option<Poison>>,
     pub(crate) clock: Clock,
+    pub(crate) stream: Stream,
 }
 
 struct State {
     owner: Owner,
     /// Decisions whose records are not durable yet, in the order of their batches.
     unsynced: VecDeque<(Id, Appended)>,
+    /// Operators whose word by hand is not durable yet: at most one for a transaction.
+    resolving: BTreeMap<Id, oneshot::Sender<Option<Result<Resolved, Refusal>>>>,
     waiters: BTreeMap<WaiterId, oneshot::Sender<Result<Reply, Severed>>>,
     next_waiter: u64,
     /// When the loop will wake up by itself.
@@ -76,6 +81,7 @@ impl<P: Participant> Worker<P> {
         let state = State {
             owner,
             unsynced: VecDeque::new(),
+            resolving: BTreeMap::new(),
             waiters: BTreeMap::new(),
             next_waiter: 0,
             armed: None,
@@ -95,6 +101,7 @@ impl<P: Participant> Worker<P> {
         let guard = AbortOnUnwind;
         let now = self.inner.links.clock.now();
         let mut state = self.inner.state.borrow_mut();
+        state.owner.set_watched(self.inner.links.stream.is_recording());
         let told = tell(&mut state, now);
         while let Some(action) = state.owner.poll_action() {
             self.carry_out(&mut state, now, action);
@@ -119,6 +126,7 @@ impl<P: Participant> Worker<P> {
                     let _ = waiter.send(*reply);
                 }
             }
+            Action::Watched(change) => self.inner.links.stream.tell(*change),
             Action::Notice { transaction, notice } => {
                 let trace = state.owner.trace(transaction);
                 self.log(transaction, &trace.unwrap_or_else(|| Trace::of_transaction(transaction)), &notice);
@@ -179,6 +187,9 @@ impl<P: Participant> Worker<P> {
             Notice::Heuristic { branch } => tracing::error!(
                 %transaction, %trace, branch, "heuristic: the branch ended against the verdict; an operator has to look"
             ),
+            Notice::Resolved { what, branch, word } => tracing::warn!(
+                %transaction, %trace, what, branch, who = word.who, why = word.why, "ended by hand: an operator has said so"
+            ),
             Notice::Unrendered { what } => tracing::warn!(
                 %transaction, %trace, what, "the client's answer lacks what it should hold; a value of its body is null, a header is left out"
             ),
@@ -228,6 +239,8 @@ impl<P: Participant> Worker<P> {
         let poisoned = links.poison.borrow().is_some();
         self.enter(|state, now| {
             if poisoned {
+                // Whether their word is durable nobody knows: they have to look again.
+                state.resolving.clear();
                 return state.owner.poison();
             }
             self.settle(state, now);
@@ -249,9 +262,12 @@ impl<P: Participant> Worker<P> {
             Mail::Inquire(id, reply) => {
                 let _ = reply.send(self.inner.state.borrow().owner.inquire(id));
             }
-            Mail::View(id, reply) => drop(reply.send(self.inner.state.borrow().owner.view(id))),
+            Mail::Detail(id, reply) => drop(reply.send(self.inner.state.borrow().owner.detail(id))),
+            Mail::Resolve(id, resolve, reply) => self.resolve(id, &resolve, reply),
             Mail::Retry(id, reply) => drop(reply.send(self.enter(|state, now| state.owner.retry(now, id)))),
-            Mail::List(filter, reply) => drop(reply.send(self.inner.state.borrow().owner.list(&filter))),
+            Mail::List(filter, page, reply) => {
+                drop(reply.send(self.inner.state.borrow().owner.list(&filter, &page)))
+            }
             Mail::Tally(reply) => drop(reply.send(self.inner.state.borrow().owner.tally())),
             Mail::Change(change, done) => {
                 self.enter(|state, _| state.owner.change(*change));
@@ -280,6 +296,22 @@ impl<P: Participant> Worker<P> {
             state.waiters.insert(waiter, reply);
             state.owner.submit(now, submission, entropy, waiter);
         });
+    }
+
+    /// Whoever ends something by hand hears that it is done once that is durable.
+    fn resolve(&self, id: Id, resolve: &Resolve, reply: oneshot::Sender<Option<Result<Resolved, Refusal>>>) {
+        let refused = self.enter(|state, now| match state.owner.resolve(now, id, resolve) {
+            Some(Ok(())) => {
+                state.resolving.insert(id, reply);
+                None
+            }
+            refused => Some((reply, refused)),
+        });
+        if let Some((reply, refused)) = refused {
+            let refused = refused.and_then(Result::err).map(Err);
+            // Whoever asked may be gone; then nobody hears the answer.
+            let _ = reply.send(refused);
+        }
     }
 
     fn slot(&self, worker: usize) -> &Slot {
@@ -342,7 +374,15 @@ impl<P: Participant> Transactions for Worker<P> {
 fn settle_one(state: &mut State, now: Now, id: Id, appended: Appended, journal: &Journal) {
     let segment = appended.segment().0;
     match appended.settle(journal.watermark()) {
-        Ok(settled) => state.owner.settled(now, id, settled, segment),
+        Ok(settled) => {
+            let by_hand = || settled.iter().any(|record| matches!(record.record(), Record::Resolved(_)));
+            let operator =
+                if state.resolving.is_empty() || !by_hand() { None } else { state.resolving.remove(&id) };
+            state.owner.settled(now, id, settled, segment);
+            if let Some(operator) = operator {
+                let _ = operator.send(state.owner.resolved(id).map(Ok));
+            }
+        }
         Err(unsettled) => state.unsynced.push_front((id, unsettled)),
     }
 }

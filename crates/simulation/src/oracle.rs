@@ -109,6 +109,9 @@ impl Oracle {
                     }
                 }
                 Record::Sent { .. } | Record::Answered { .. } | Record::Told { .. } => {}
+                Record::Resolved(_) => {
+                    self.blame(format!("{id} was ended by hand, and nobody is there to do so"))
+                }
                 Record::Forgotten => self.blame(format!("{id} is forgotten, and stands in the journal")),
             }
         }
@@ -182,6 +185,7 @@ impl Oracle {
             (Verdict::Rollback, Some(Cause::Unwritable)) => {
                 Some("its records fit into every segment here".to_owned())
             }
+            (Verdict::Rollback, Some(Cause::ByHand)) => Some("nobody is there to choose by hand".to_owned()),
             (Verdict::Rollback, Some(Cause::Interrupted)) => {
                 (story.life == life).then(|| "nothing has interrupted it".to_owned())
             }
@@ -294,12 +298,5 @@ impl Oracle {
 
 /// How a transaction ends, in a word.
 fn end_of(concluded: &Concluded) -> &'static str {
-    match concluded.cause {
-        None => "committed",
-        Some(Cause::Refused(_)) => "refused",
-        Some(Cause::Deadline) => "deadline",
-        Some(Cause::Interrupted) => "interrupted",
-        Some(Cause::Unwritable) => "too-large",
-        Some(Cause::Unusable(_)) => "unusable-answer",
-    }
+    concluded.cause.map_or("committed", Cause::as_str)
 }

@@ -5,7 +5,9 @@ use crate::shell::{Decision, SECOND, Shell, config, header};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use unanimo_contract::trace::Trace;
-use unanimo_contract::{BranchIndex, Mode, Operation, ParticipantCall, State, Submission, TraceContext};
+use unanimo_contract::{
+    BranchIndex, Mode, Operation, ParticipantCall, State, Submission, TraceContext, View,
+};
 use unanimo_coordinator::{Notice, Now, Owner, ReplayError};
 use unanimo_protocol::{Record, Settled, Token};
 
@@ -118,7 +120,8 @@ fn what_has_ended_stays_known_and_is_told_to_nobody() {
     let (id, before) = (shell.id(), shell.owner.view(shell.id()).unwrap());
     shell.sync();
     let shell = shell.crash(0);
-    assert_eq!(shell.owner.view(id), Some(before));
+    // When it ended stands in no record.
+    assert_eq!(shell.owner.view(id), Some(View { ended_unix_ms: None, ..before }));
     assert_eq!((shell.owner.open_len(), shell.calls.len(), shell.notices.len()), (0, 0, 0));
     assert_eq!(shell.owner.status(id, Token(1000)).unwrap().answer.unwrap().status, 409);
     assert_eq!(shell.owner.status(id, Token(1)), None);

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use unanimo_contract::operations::Watched;
 use unanimo_contract::{
     Answer, BranchIndex, ClientAnswer, Digest, Epoch, Id, Node, Operation, ParticipantCall, Reply, Severed,
     Shard, Submission,
@@ -51,6 +52,7 @@ pub struct Shell {
     pub replies: BTreeMap<WaiterId, Result<Reply, Severed>>,
     pub waiting: BTreeSet<WaiterId>,
     pub notices: Vec<Notice>,
+    pub changes: Vec<Watched>,
     /// Whether every participant asks, so that calls may leave before anything is written.
     pub asking: bool,
     next_waiter: u64,
@@ -101,6 +103,7 @@ impl Shell {
             replies: BTreeMap::new(),
             waiting: BTreeSet::new(),
             notices: Vec::new(),
+            changes: Vec::new(),
             asking: false,
             next_waiter: 0,
         };
@@ -223,6 +226,7 @@ impl Shell {
                     assert!(self.waiting.remove(&waiter), "{waiter:?} was answered before, or never asked");
                     self.replies.insert(waiter, *reply);
                 }
+                Action::Watched(change) => self.changes.push(*change),
                 Action::Notice { notice, .. } => self.notices.push(notice),
             }
         }

@@ -2,10 +2,10 @@
 
 use crate::fixtures::{done, keyed, plan, refused, silence, submission, two_phase};
 use crate::shell::{SECOND, Shell};
-use unanimo_contract::{Filter, Id, Mode, Page, State};
+use std::time::Duration;
+use unanimo_contract::operations::{Flag, Flags};
+use unanimo_contract::{Filter, Id, Listed, Mode, Page, State, Verdict, View};
 use unanimo_protocol::Token;
-
-const ALL: Filter = Filter { state: None, stuck: false, after: None, limit: 1000 };
 
 /// Ten transactions: finished ones, and open ones in every state.
 fn populated() -> Shell {
@@ -25,36 +25,46 @@ fn populated() -> Shell {
     shell
 }
 
-fn ids(page: &Page) -> Vec<Id> {
-    page.transactions.iter().map(|view| view.id).collect()
+fn ids(views: &[View]) -> Vec<Id> {
+    views.iter().map(|view| view.id).collect()
+}
+
+fn list(shell: &Shell, filter: Filter) -> Vec<View> {
+    shell.owner.list(&filter, &Page::FIRST)
 }
 
 #[test]
-fn a_list_is_ordered_and_its_pages_join_without_gap_or_overlap() {
-    let shell = populated();
-    let all = shell.owner.list(&ALL);
-    assert_eq!((all.transactions.len(), all.next), (11, None));
-    assert!(all.transactions.is_sorted_by_key(|view| view.id));
+fn a_list_begins_with_the_newest_and_its_pages_join_without_gap_or_overlap() {
+    let mut shell = populated();
+    let all = list(&shell, Filter::default());
+    assert_eq!(all.len(), 11);
+    assert!(all.is_sorted_by_key(|view| std::cmp::Reverse(view.place())));
     for limit in 1..=12 {
         let (mut joined, mut after) = (Vec::new(), None);
         loop {
-            let page = shell.owner.list(&Filter { after, limit, ..ALL });
-            assert!(page.transactions.len() <= limit);
-            joined.extend(ids(&page));
+            let part = shell.owner.list(&Filter::default(), &Page { limit, after });
+            assert!(part.len() <= limit + 1);
+            let page = Listed::merged([part], limit);
+            joined.extend(ids(&page.items));
             after = page.next;
-            assert!(after.is_none() || after == joined.last().copied());
+            // What begins meanwhile moves no page.
+            shell.pass(Duration::from_millis(5));
+            if joined.len() < 3 {
+                shell.submit(submission(&two_phase()));
+            }
             if after.is_none() {
                 break;
             }
         }
-        assert_eq!(joined, ids(&all));
+        let known = ids(&all);
+        joined.retain(|id| known.contains(id));
+        assert_eq!(joined, known);
     }
 }
 
 #[test]
-fn a_list_can_be_narrowed_to_a_state_and_to_what_is_stuck() {
+fn a_list_can_be_narrowed_by_every_member_of_a_filter() {
     let mut shell = populated();
-    let of = |shell: &Shell, state| shell.owner.list(&Filter { state: Some(state), ..ALL }).transactions;
     for (state, count) in [
         (State::Initial, 1),
         (State::Preparing, 4),
@@ -63,23 +73,42 @@ fn a_list_can_be_narrowed_to_a_state_and_to_what_is_stuck() {
         (State::Undoing, 2),
         (State::RolledBack, 0),
     ] {
-        let found = of(&shell, state);
+        let found = list(&shell, Filter { states: vec![state], ..Filter::default() });
         assert_eq!(found.len(), count, "{state}");
         assert!(found.iter().all(|view| view.state == state));
-        if state != State::Committed && state != State::RolledBack {
+        if !state.is_finished() {
             assert_eq!(shell.owner.tally().open.get(&state).copied().unwrap_or(0), count as u64);
         }
     }
-    let stuck = Filter { stuck: true, ..ALL };
-    assert_eq!(shell.owner.list(&stuck).transactions.len(), 0);
+    let text = |text: &str| Filter { text: Some(text.to_owned()), ..Filter::default() };
+    let id = list(&shell, Filter::default())[3].id.to_string();
+    for (filter, count) in [
+        (Filter { verdict: Some(None), ..Filter::default() }, 5),
+        (Filter { verdict: Some(Some(Verdict::Commit)), ..Filter::default() }, 4),
+        (Filter { mode: Some(Mode::Tcc), ..Filter::default() }, 0),
+        (Filter { route: Some("transfer".to_owned()), ..Filter::default() }, 11),
+        (Filter { route: Some("transf".to_owned()), ..Filter::default() }, 0),
+        (Filter { service: Some("bank-b".to_owned()), ..Filter::default() }, 11),
+        (Filter { service: Some("bank-x".to_owned()), ..Filter::default() }, 0),
+        (Filter { key: list(&shell, Filter::default())[0].key, ..Filter::default() }, 1),
+        (Filter { began_from_unix_ms: Some(u64::MAX), ..Filter::default() }, 0),
+        (Filter { began_before_unix_ms: Some(u64::MAX), ..Filter::default() }, 11),
+        (text("NSFE"), 11),
+        (text("Bank-A"), 11),
+        (text(&id.to_uppercase()), 1),
+        (text("nowhere"), 0),
+        (Filter { flags: Flags::NONE.with(Flag::Stuck, true), ..Filter::default() }, 0),
+    ] {
+        let found = list(&shell, filter.clone());
+        assert_eq!(found.len(), count, "{filter:?}");
+        assert!(found.iter().all(|view| view.is_taken_by(&filter)));
+    }
     shell.pass(70 * SECOND);
     shell.sync();
     shell.pass(70 * SECOND);
-    let found = shell.owner.list(&stuck).transactions;
-    assert!(!found.is_empty() && found.iter().all(|view| view.stuck));
+    let found = list(&shell, Filter { flags: Flags::NONE.with(Flag::Stuck, true), ..Filter::default() });
+    assert!(!found.is_empty() && found.iter().all(|view| view.is(Flag::Stuck) && view.is(Flag::InDoubt)));
     assert_eq!(shell.owner.tally().stuck, found.len() as u64);
-    let page = shell.owner.list(&Filter { limit: 1, ..stuck });
-    assert_eq!(page.next, Some(page.transactions[0].id));
 }
 
 #[test]
@@ -106,7 +135,7 @@ fn a_view_shows_each_branch_and_what_it_last_said() {
     shell.answer(0, done());
     shell.answer(1, silence());
     let view = shell.owner.view(shell.id()).unwrap();
-    assert_eq!((view.route.as_str(), view.mode, view.keyed), ("transfer", Mode::TwoPhase, true));
+    assert_eq!((view.route.as_str(), view.mode, view.key.is_some()), ("transfer", Mode::TwoPhase, true));
     let branches: Vec<_> = view
         .branches
         .iter()

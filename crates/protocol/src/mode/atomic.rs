@@ -90,24 +90,28 @@ pub(crate) fn acknowledged(
         (Verdict::Commit, Outcome::Refused) => Record::Heuristic { branch },
         _ => Record::Answered { branch, operation: transaction.outline().mode().telling(told), outcome },
     };
-    let others = transaction.concluded.map_or(BranchSet::EMPTY, |(_, _, tell)| tell);
-    let all_told = others
-        .iter()
-        .filter(|other| *other != branch)
-        .all(|other| transaction.branches[other.at()].progress == Progress::Told);
     let mut records = vec![heard];
-    if done && all_told {
+    if done && others_are_over(transaction, branch) {
         records.push(end(transaction.written));
     }
     records
 }
 
+/// Whether every other branch that was to be told has acknowledged the verdict, or is signed off.
+pub(crate) fn others_are_over(transaction: &Transaction, branch: BranchIndex) -> bool {
+    let tell = transaction.concluded.map_or(BranchSet::EMPTY, |(_, _, tell)| tell);
+    let is_over = |other: BranchIndex| {
+        matches!(transaction.branches[other.at()].progress, Progress::Told | Progress::SignedOff)
+    };
+    tell.iter().filter(|other| *other != branch).all(is_over)
+}
+
 /// Every branch that may have work to undo: asked, and not spared.
-fn to_undo(transaction: &Transaction) -> impl Iterator<Item = BranchIndex> {
+pub(crate) fn to_undo(transaction: &Transaction) -> impl Iterator<Item = BranchIndex> {
     transaction.indices().filter(|branch| match transaction.branches[branch.at()].progress {
         Progress::Idle | Progress::ReadOnly | Progress::Refused { spared: true } => false,
         Progress::Asked | Progress::Ready | Progress::Refused { spared: false } => true,
-        Progress::Told | Progress::Heuristic => false,
+        Progress::Told | Progress::Heuristic | Progress::SignedOff => false,
     })
 }
 
@@ -142,7 +146,7 @@ fn conclude_commit(
     }
 }
 
-fn conclude_rollback(
+pub(crate) fn conclude_rollback(
     transaction: &Transaction,
     cause: Cause,
     tell: BranchSet,
@@ -167,6 +171,6 @@ fn conclude_rollback(
 }
 
 /// The last record, where nobody is left to tell.
-fn end(written: bool) -> Record {
+pub(crate) fn end(written: bool) -> Record {
     if written { Record::Ended } else { Record::Forgotten }
 }

@@ -8,7 +8,8 @@ use crate::support::{A, B, Bench, Plain, asking, concluded, naming, outline, sid
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use unanimo_protocol::{
-    BranchIndex, BranchSet, Cause, Event, Mode, Operation, Outcome, Outline, Progress, Record, Render, State,
+    BranchIndex, BranchSet, Cause, Event, Mode, Operation, Outcome, Outline, Progress, Record, Render,
+    Resolution, State, Verdict,
 };
 
 #[test]
@@ -69,11 +70,12 @@ enum Stand {
     Telling,
     Told,
     Heuristic,
+    SignedOff,
     Spared,
 }
 
 impl Stand {
-    const ALL: [Stand; 12] = [
+    const ALL: [Stand; 13] = [
         Stand::Idle,
         Stand::Asked,
         Stand::AskedAgain,
@@ -85,6 +87,7 @@ impl Stand {
         Stand::Telling,
         Stand::Told,
         Stand::Heuristic,
+        Stand::SignedOff,
         Stand::Spared,
     ];
 
@@ -94,6 +97,7 @@ impl Stand {
         match (bench.core.progress(branch).unwrap(), bench.core.verdict()) {
             (Progress::Told, _) => Stand::Told,
             (Progress::Heuristic, _) => Stand::Heuristic,
+            (Progress::SignedOff, _) => Stand::SignedOff,
             (_, Some(_)) => match in_flight {
                 Some((Some(_), _)) => Stand::Telling,
                 Some((None, _)) => Stand::Overtaken,
@@ -134,6 +138,7 @@ impl Stand {
             Stand::Telling => "telling",
             Stand::Told => "told",
             Stand::Heuristic => "heuristic",
+            Stand::SignedOff => "signed off",
             Stand::Spared => "spared",
         }
     }
@@ -151,6 +156,7 @@ impl Stand {
             Stand::Telling => "the verdict is under way to it",
             Stand::Told => "acknowledged the verdict",
             Stand::Heuristic => "ended against the verdict",
+            Stand::SignedOff => "ended against the verdict, and a person has signed that off",
             Stand::Spared => "need not be told",
         }
     }
@@ -281,13 +287,14 @@ fn place_cell(place: Place) -> Cell {
 }
 
 fn fingerprint(bench: &Bench) -> String {
+    let quarantine = if bench.core.is_quarantined() { "quarantined " } else { "" };
     let core = &bench.core;
     let branch = |branch| {
         let due = core.due().find(|call| call.branch == branch).map(|call| call.attempt.min(3));
         let in_flight = bench.in_flight(branch).map(|(operation, attempt)| (operation, attempt.min(3)));
         format!("{:?} {due:?} {in_flight:?}", core.progress(branch))
     };
-    format!("{} {} {} {}", place_word(place(bench)), core.waves(), branch(A), branch(B))
+    format!("{quarantine}{} {} {} {}", place_word(place(bench)), core.waves(), branch(A), branch(B))
 }
 
 /// Everything that can be said to a transaction, whether it makes sense or not.
@@ -302,6 +309,13 @@ fn every_event() -> Vec<Event> {
             }
         }
     }
+    for branch in [A, B, BranchIndex(2), BranchIndex(255)] {
+        let of_one = [Resolution::SignOff(branch), Resolution::Told(branch)];
+        events.extend(of_one.map(Event::Resolving));
+    }
+    let of_all =
+        [Resolution::Choose(Verdict::Commit), Resolution::Choose(Verdict::Rollback), Resolution::Release];
+    events.extend(of_all.map(Event::Resolving));
     events.extend([Event::Promised, Event::Unwritable, Event::DeadlinePassed, Event::Recovered]);
     events
 }
@@ -309,6 +323,7 @@ fn every_event() -> Vec<Event> {
 fn branch_of(event: Event) -> Option<BranchIndex> {
     match event {
         Event::Sending { branch, .. } | Event::Answered { branch, .. } => Some(branch),
+        Event::Resolving(what) => what.branch(),
         Event::Submitted | Event::Promised | Event::Unwritable | Event::DeadlinePassed | Event::Recovered => {
             None
         }
@@ -326,6 +341,9 @@ fn event_word(event: Event) -> (usize, String) {
         Event::Promised => (7, "promised".to_owned()),
         Event::DeadlinePassed => (8, "deadline".to_owned()),
         Event::Recovered => (9, "recovered".to_owned()),
+        Event::Resolving(what) => {
+            (11 + usize::from(what.branch().is_none()), format!("by hand: {}", what.as_str()))
+        }
         Event::Unwritable => (10, "unwritable".to_owned()),
     }
 }
@@ -339,13 +357,17 @@ fn record_word(record: &Record, event: Event, this: BranchIndex) -> String {
         Record::Answered { .. } => format!("Answered ({durability})"),
         Record::Concluded(concluded) => {
             assert_eq!(concluded.cause, expected_cause(event));
-            let answer = Plain { keyed: false, unusable: None }.answer(concluded.verdict, concluded.cause);
+            // A commit by hand has no cause, and an answer of its own.
+            let by_hand = matches!(event, Event::Resolving(_)).then_some(Cause::ByHand);
+            let cause = concluded.cause.or(by_hand);
+            let answer = Plain { keyed: false, unusable: None }.answer(concluded.verdict, cause);
             assert_eq!(concluded.answer, answer);
             let told = told_word(concluded.tell, this);
             format!("Concluded {} ({durability}) telling {told}", concluded.verdict)
         }
         Record::Told { .. } => format!("Told ({durability})"),
         Record::Heuristic { .. } => format!("Heuristic ({durability})"),
+        Record::Resolved(_) => format!("Resolved ({durability})"),
         Record::Ended => format!("Ended ({durability})"),
         Record::Forgotten => format!("Forgotten ({durability})"),
     }
@@ -357,7 +379,12 @@ fn expected_cause(event: Event) -> Option<Cause> {
         Event::DeadlinePassed => Some(Cause::Deadline),
         Event::Recovered => Some(Cause::Interrupted),
         Event::Unwritable => Some(Cause::Unwritable),
-        Event::Answered { .. } | Event::Submitted | Event::Promised | Event::Sending { .. } => None,
+        Event::Resolving(Resolution::Choose(Verdict::Rollback)) => Some(Cause::ByHand),
+        Event::Resolving(_)
+        | Event::Answered { .. }
+        | Event::Submitted
+        | Event::Promised
+        | Event::Sending { .. } => None,
     }
 }
 

@@ -31,7 +31,11 @@ impl Oracle {
             Record::Ended => story.ended = true,
             Record::Heuristic { branch } => story.heuristic = Some(*branch),
             Record::Wave(_) => story.wave = Some(Stand::Replayed),
-            Record::Sent { .. } | Record::Answered { .. } | Record::Told { .. } | Record::Forgotten => {}
+            Record::Sent { .. }
+            | Record::Answered { .. }
+            | Record::Told { .. }
+            | Record::Resolved(_)
+            | Record::Forgotten => {}
         }
     }
 

@@ -308,6 +308,7 @@ impl World {
                 Action::Append(append) => self.append(at, append),
                 Action::Call(call) => self.send(at, *call),
                 Action::Reply { waiter, reply } => self.reply(waiter, *reply),
+                Action::Watched(_) => self.oracle.blame("a change is told, and nobody watches".to_owned()),
                 Action::Notice { transaction, notice } => {
                     self.oracle.saw(in_a_word(&notice));
                     let (trace, oracle) = (&mut self.trace, &self.oracle);
@@ -375,6 +376,7 @@ fn in_a_word(notice: &Notice) -> &'static str {
     match notice {
         Notice::Stuck { .. } => "noticed: stuck",
         Notice::Heuristic { .. } => "noticed: heuristic",
+        Notice::Resolved { .. } => "noticed: resolved",
         Notice::Unrendered { .. } => "noticed: unrendered",
         Notice::Recovered => "noticed: recovered",
     }
@@ -389,7 +391,11 @@ fn in_words(record: &Record) -> String {
         }
         Record::Told { branch } => format!("told {branch}"),
         Record::Answered { branch, operation, outcome } => format!("{operation} {branch}: {outcome}"),
-        Record::Sent { .. } | Record::Heuristic { .. } | Record::Ended | Record::Forgotten => {
+        Record::Sent { .. }
+        | Record::Heuristic { .. }
+        | Record::Resolved(_)
+        | Record::Ended
+        | Record::Forgotten => {
             format!("{record:?}")
         }
     }

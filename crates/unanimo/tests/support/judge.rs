@@ -128,7 +128,9 @@ fn listed_truly(evidence: &Evidence, flaws: &mut Vec<String>) {
             (Some("rolled-back"), Some(0)) if !has_effect => {}
             _ => flaws.push(format!("listed untruly, with effect: {has_effect}: {view}")),
         }
-        if view["heuristic"] == true || view["stuck"] == true {
+        let has =
+            |flag: &str| view["flags"].as_array().is_some_and(|flags| flags.iter().any(|has| has == flag));
+        if has("heuristic") || has("stuck") {
             flaws.push(format!("stuck, or ended against its verdict: {view}"));
         }
     }

@@ -166,7 +166,10 @@ impl Transactions {
 
 impl List {
     fn path(&self) -> String {
-        let mut path = format!("/v1/transactions?limit={}&stuck={}", self.limit, self.stuck);
+        let mut path = format!("/v1/transactions?limit={}", self.limit);
+        if self.stuck {
+            path.push_str("&flag=stuck,heuristic,quarantined");
+        }
         for (name, value) in [("state", &self.state), ("after", &self.after)] {
             if let Some(value) = value {
                 path.push_str(&format!("&{name}={}", escaped(value)));

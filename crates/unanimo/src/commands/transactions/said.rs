@@ -116,8 +116,7 @@ fn age_of(view: &Value, reader: Reader) -> String {
 }
 
 fn note(view: &Value) -> String {
-    let flags =
-        ["stuck", "heuristic"].into_iter().filter(|flag| view[flag] == Value::Bool(true)).map(str::to_owned);
+    let flags = elements(&view["flags"]).iter().map(text);
     let cause = view["cause"].as_str().map(|cause| match view["branch"].as_str() {
         Some(branch) => format!("{cause} by {branch}"),
         None => cause.to_owned(),
@@ -154,8 +153,8 @@ mod tests {
 
     fn view(id: &str, state: &str, stuck: bool) -> Value {
         json!({
-            "id": id, "state": state, "mode": "two-phase", "route": "transfer", "verdict": 1, "stuck": stuck,
-            "heuristic": false, "cause": null, "branch": null, "keyed": true, "began_unix_ms": 1_700_000_000_000u64,
+            "id": id, "state": state, "mode": "two-phase", "route": "transfer", "verdict": 1,
+            "flags": if stuck { vec!["stuck"] } else { vec![] }, "cause": null, "branch": null, "keyed": true, "began_unix_ms": 1_700_000_000_000u64,
             "answer_status": 200,
             "branches": [
                 { "name": "debit", "service": "bank-a", "progress": "told", "attempts": 1, "last_answer": "commit: done (200)" },
@@ -187,7 +186,7 @@ more: --after b";
     fn any_list_fits_sixty_columns() {
         let mut widest = view("0a8sd8p0r0000g0000000rq7tm", "rolled-back", true);
         widest["route"] = json!("a-route-of-a-long-name");
-        widest["heuristic"] = json!(true);
+        widest["flags"] = json!(["stuck", "heuristic"]);
         let said = list(&json!({ "transactions": [widest] }), Reader { width: Some(60), ..READER });
         assert!(said.lines().all(|line| line.chars().count() <= 60), "{said}");
         assert!(said.contains("0a8sd8p0r0000g0000000rq7tm"), "{said}");
