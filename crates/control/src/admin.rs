@@ -6,12 +6,13 @@
 
 use crate::transactions::{self, BODY_LIMIT, problem};
 use crate::watch;
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::json;
 use std::net::IpAddr;
 use unanimo_contract::{ClientAnswer, Operations, Problem};
 
@@ -22,6 +23,9 @@ pub trait Probe: Clone + Send + Sync + 'static {
 
     /// All metrics, as OpenMetrics text.
     fn metrics(&self) -> impl Future<Output = String> + Send;
+
+    /// The services, and what is known of each of their endpoints.
+    fn services(&self) -> serde_json::Value;
 }
 
 #[derive(Clone)]
@@ -36,6 +40,7 @@ pub fn router<O: Operations, P: Probe>(operations: O, probe: P) -> Router {
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready::<O, P>))
         .route("/metrics", get(metrics::<O, P>))
+        .route("/v1/services", get(services::<O, P>))
         .route("/v1/transactions", get(transactions::list::<O, P>))
         .route("/v1/transactions/{id}", get(transactions::show::<O, P>))
         .route("/v1/transactions/watch", get(watch::all::<O, P>))
@@ -62,6 +67,10 @@ async fn metrics<O: Operations, P: Probe>(State(admin): State<Admin<O, P>>) -> R
     let text = admin.probe.metrics().await;
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
         .into_response()
+}
+
+async fn services<O: Operations, P: Probe>(State(admin): State<Admin<O, P>>) -> Response {
+    Json(json!({ "services": admin.probe.services() })).into_response()
 }
 
 /// Refuses whoever came by a name that somebody else may have pointed at this machine.

@@ -31,6 +31,10 @@ impl Probe for Fixed {
     async fn metrics(&self) -> String {
         "# EOF\n".to_owned()
     }
+
+    fn services(&self) -> serde_json::Value {
+        serde_json::json!([{ "name": "bank" }])
+    }
 }
 
 struct Silent;
@@ -136,6 +140,8 @@ async fn probes_say_what_is() {
     let (status, body) = ask(Err("poisoned"), "[::1]:1", "/readyz").await;
     assert_eq!((status, body.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "not ready: poisoned\n"));
     assert_eq!(ask(Ok(()), "localhost", "/metrics").await, (StatusCode::OK, "# EOF\n".into()));
+    let services = r#"{"services":[{"name":"bank"}]}"#;
+    assert_eq!(ask(Ok(()), "localhost", "/v1/services").await, (StatusCode::OK, services.into()));
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::sockets::{bind, bind_for_participants};
 use prometheus_client::registry::Registry;
+use serde_json::json;
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use unanimo_gateway::{Governed, Limits, Metrics, Rules, Table};
 use unanimo_journal::{Disk, Report};
 use unanimo_participants::Http;
 use unanimo_runtime::{Handle, Recovered, Seat, recover};
-use unanimo_upstream::{Services, Upstream};
+use unanimo_upstream::{CircuitState, Services, Upstream};
 
 /// Serves a configuration until SIGTERM or SIGINT.
 pub fn serve(config: Config) -> Result<(), Failure> {
@@ -92,7 +93,8 @@ pub fn serve_with<T: Transactions>(
         workers.push(worker.spawn(seat, take.clone())?);
     }
     drop((failed, draining));
-    let probe = Process { handle: handle.clone(), registry: Arc::new(registry), counts };
+    let (_following, checked) = watch::channel(services.clone());
+    let probe = Process { handle: handle.clone(), registry: Arc::new(registry), counts, services: checked };
     let ended = control.block_on(control_plane(config.admin, probe, &handle, failures, signals));
     tracing::info!("ending: no new request is accepted, and who waits is told where the answer will be");
     phase.send_replace(Phase::Leaving);
@@ -241,6 +243,7 @@ async fn control_plane(
     mut failures: mpsc::Receiver<Failure>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
+    let checked = probe.services.clone();
     let pages = async {
         let Some(address) = admin else { return std::future::pending().await };
         let listener =
@@ -255,6 +258,7 @@ async fn control_plane(
         poison = handle.poisoned() => Err(Failure::poisoned(&poison)),
         Some(failure) = failures.recv() => Err(failure),
         ended = pages => ended,
+        () = unanimo_upstream::check(checked) => Ok(()),
     }
 }
 
@@ -264,6 +268,8 @@ struct Process {
     handle: Handle,
     registry: Arc<Registry>,
     counts: unanimo_runtime::metrics::Metrics,
+    /// Those in force now.
+    services: watch::Receiver<Arc<Services>>,
 }
 
 impl Probe for Process {
@@ -282,4 +288,28 @@ impl Probe for Process {
             Err(error) => format!("# the metrics cannot be written: {error}\n# EOF\n"),
         }
     }
+
+    fn services(&self) -> serde_json::Value {
+        shown(&self.services.borrow())
+    }
+}
+
+/// The services with their endpoints, as the admin pages show them.
+fn shown(services: &Services) -> serde_json::Value {
+    let mut shown: Vec<serde_json::Value> = Vec::new();
+    for (name, endpoint, state) in services.endpoint_states() {
+        let circuit = match state.circuit {
+            CircuitState::Closed => "closed",
+            CircuitState::Open => "open",
+            CircuitState::HalfOpen => "half-open",
+        };
+        let endpoint = json!({ "address": endpoint, "circuit": circuit, "healthy": state.is_healthy });
+        match shown.last_mut().filter(|service| service["name"] == name) {
+            Some(service) => {
+                service["endpoints"].as_array_mut().into_iter().for_each(|it| it.push(endpoint.clone()))
+            }
+            None => shown.push(json!({ "name": name, "endpoints": [endpoint] })),
+        }
+    }
+    shown.into()
 }

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::{CircuitConfig, Credential};
+use crate::{CircuitConfig, Credential, HealthConfig};
 
 /// All services by name.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,8 @@ pub struct ServiceConfig {
     pub affinity: bool,
     /// When an endpoint that fails is left alone; never where `None`.
     pub circuit: Option<CircuitConfig>,
+    /// How endpoints are asked whether they are well; never where `None`.
+    pub health: Option<HealthConfig>,
     /// How long one endpoint may take to be resolved and to accept a connection. It should be well below what
     /// a caller waits for an answer, or there is no time left for another endpoint.
     pub connect_timeout: Duration,
@@ -47,6 +49,7 @@ impl Default for ServiceConfig {
             balance: Balance::default(),
             affinity: false,
             circuit: None,
+            health: None,
             connect_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(60),
             idle_connections: 512,
@@ -133,6 +136,18 @@ impl ServiceConfig {
             }
             if circuit.cap < circuit.open {
                 wrong("`circuit`: `cap` must be no shorter than `open`".to_owned());
+            }
+        }
+        if let Some(health) = &self.health {
+            let is_path = health.path.starts_with('/') && http::Uri::try_from(&*health.path).is_ok();
+            if !is_path || health.path.contains('#') {
+                wrong(format!("`health`: `{}` is not a path, such as `/healthz`", health.path));
+            }
+            if health.healthy == 0 || health.unhealthy == 0 {
+                wrong("`health`: `healthy` and `unhealthy` must be at least 1".to_owned());
+            }
+            if health.interval.is_zero() || health.timeout.is_zero() {
+                wrong("`health`: `interval` and `timeout` must be longer than nothing".to_owned());
             }
         }
         if self.connections == 0 {

@@ -7,13 +7,15 @@
 //! redirect, and never judges an answer beyond what an endpoint's circuit is told to count: what a status means is for the
 //! caller to say. What must stay at one endpoint never reaches another.
 //!
-//! **Read next** [`Upstream::send`], then `rotation.rs` for which endpoint, `circuit.rs` for when one is left alone, `pool.rs` for which
+//! **Read next** [`Upstream::send`], then `rotation.rs` for which endpoint, `circuit.rs` for when one is left alone, `checker.rs` for who asks
+//! whether it is well, `pool.rs` for which
 //! connection.
 
 mod affinity;
 mod answer;
 mod aside;
 mod body;
+mod checker;
 mod circuit;
 mod clock;
 mod config;
@@ -22,6 +24,7 @@ mod connection;
 mod credential;
 mod error;
 mod framing;
+mod health;
 mod metrics;
 mod pool;
 mod rotation;
@@ -35,12 +38,15 @@ mod upstream;
 pub use affinity::Affinity;
 pub use answer::Answer;
 pub use body::{Body, Broken};
+pub use checker::check;
 pub use circuit::{CircuitConfig, CircuitState};
 pub use config::{Balance, Config, Invalid, ServiceConfig, Statuses};
 pub use credential::{Credential, InvalidToken, Token};
 pub use error::{Error, Kind, Sent};
+pub use health::HealthConfig;
 pub use metrics::Metrics;
 pub use services::{ServiceId, Services};
+pub use standing::EndpointState;
 pub use stats::Stats;
 pub use trial::Trial;
 pub use tunnel::{Place, Tunnel};

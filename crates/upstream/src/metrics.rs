@@ -36,7 +36,7 @@ impl Metrics {
 /// Name, help, and which of the counts.
 type Count = (&'static str, &'static str, fn(&Stats) -> u64);
 
-const COUNTERS: [Count; 7] = [
+const COUNTERS: [Count; 8] = [
     ("endpoint_requests", "Requests that were given to the endpoint", |stats| stats.requests),
     (
         "endpoint_requests_broken",
@@ -54,10 +54,14 @@ const COUNTERS: [Count; 7] = [
     ("endpoint_circuit_openings", "Times that the endpoint's circuit opened, or opened again", |stats| {
         stats.circuit_openings
     }),
+    ("endpoint_health_check_failures", "Health checks of the endpoint that failed", |stats| {
+        stats.failed_checks
+    }),
 ];
 
-const GAUGES: [Count; 2] = [
+const GAUGES: [Count; 3] = [
     ("endpoint_requests_open", "Requests to the endpoint that are under way", |stats| stats.under_way),
+    ("endpoint_ill", "1 while health checks have found the endpoint ill", |stats| stats.ill),
     ("endpoint_circuit_open", "1 while the endpoint's circuit is not closed", |stats| stats.open_circuits),
 ];
 

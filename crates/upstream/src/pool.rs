@@ -81,6 +81,11 @@ impl Pool {
         self.circuit().is_some_and(|config| self.standing().withholds(now, &config))
     }
 
+    /// Whether checks have found the endpoint ill.
+    pub(crate) fn is_ill(&self) -> bool {
+        self.endpoint.standing.is_ill() && self.limits.get().is_checked
+    }
+
     pub(crate) fn circuit(&self) -> Option<CircuitConfig> {
         self.limits.get().circuit
     }

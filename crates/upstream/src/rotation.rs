@@ -86,6 +86,7 @@ impl Rotation {
                 let pool = &self.pools[index];
                 if failed.contains(&index)
                     || !round.aside && pool.is_aside(now)
+                    || self.is_worse(pool)
                     || !round.again && trial.has_tried(index)
                 {
                     continue;
@@ -123,6 +124,11 @@ impl Rotation {
         leased
     }
 
+    /// Whether the endpoint is ill while another is well. Where all are ill, it is the checks that are more likely wrong.
+    fn is_worse(&self, pool: &Pool) -> bool {
+        pool.is_ill() && self.pools.iter().any(|other| !other.is_ill())
+    }
+
     fn choose(&self, now: Instant) -> usize {
         match self.balance {
             Balance::RoundRobin => self.next.get(),
@@ -132,7 +138,8 @@ impl Rotation {
                 let other = (one + fastrand::usize(..self.pools.len().max(2) - 1) + 1) % self.pools.len();
                 let burden = |at: &usize| {
                     let pool = &self.pools[*at];
-                    (pool.is_aside(now) || pool.withholds(now), pool.under_way())
+                    let is_worse = pool.is_aside(now) || pool.withholds(now) || pool.is_ill();
+                    (is_worse, pool.under_way())
                 };
                 [one, other].into_iter().min_by_key(burden).unwrap_or(one)
             }

@@ -10,7 +10,10 @@ use http::HeaderValue;
 use crate::affinity::Lot;
 use crate::standing::Standing;
 use crate::stats::Meter;
-use crate::{Balance, CircuitConfig, CircuitState, Config, Credential, Invalid, ServiceConfig, Stats};
+use crate::{
+    Balance, CircuitConfig, CircuitState, Config, Credential, EndpointState, HealthConfig, Invalid,
+    ServiceConfig, Stats,
+};
 
 /// All services as configured. A new configuration makes new ones.
 #[derive(Debug)]
@@ -33,6 +36,7 @@ pub(crate) struct Service {
     credential: Credential,
     pub(crate) balance: Balance,
     pub(crate) affinity: bool,
+    pub(crate) health: Option<HealthConfig>,
     pub(crate) limits: Limits,
 }
 
@@ -56,6 +60,8 @@ pub(crate) struct Limits {
     pub(crate) idle_connections: usize,
     pub(crate) connections: usize,
     pub(crate) circuit: Option<CircuitConfig>,
+    /// Whether what checks have found counts.
+    pub(crate) is_checked: bool,
 }
 
 impl Services {
@@ -111,15 +117,27 @@ impl Services {
 
     /// What all workers have counted for the service. It takes locks that no request takes.
     pub fn stats(&self, id: ServiceId) -> Stats {
-        let endpoints = self.service(id).endpoints.iter();
-        endpoints.map(Endpoint::stats).fold(Stats::default(), Stats::add)
+        let service = self.service(id);
+        service.endpoints.iter().map(|endpoint| service.stats(endpoint)).fold(Stats::default(), Stats::add)
     }
 
     /// The same for each endpoint: the service's name, the endpoint as configured, and what was counted.
     pub fn endpoint_stats(&self) -> impl Iterator<Item = (&str, &str, Stats)> {
         self.services.iter().flat_map(|service| {
             let endpoints = service.endpoints.iter();
-            endpoints.map(|endpoint| (&*service.name, &*endpoint.address, endpoint.stats()))
+            endpoints.map(|endpoint| (&*service.name, &*endpoint.address, service.stats(endpoint)))
+        })
+    }
+
+    /// What is known of each endpoint: the service's name, the endpoint as configured, and its state.
+    pub fn endpoint_states(&self) -> impl Iterator<Item = (&str, &str, EndpointState)> {
+        self.services.iter().flat_map(|service| {
+            let state = |endpoint: &Endpoint| EndpointState {
+                circuit: service.limits.circuit.map(|_| endpoint.standing.state()).unwrap_or_default(),
+                is_healthy: service.limits.is_checked.then(|| !endpoint.standing.is_ill()),
+            };
+            let endpoints = service.endpoints.iter();
+            endpoints.map(move |endpoint| (&*service.name, &*endpoint.address, state(endpoint)))
         })
     }
 
@@ -136,15 +154,6 @@ impl Endpoint {
     fn new(address: Arc<str>, host: HeaderValue) -> Self {
         let (meter, standing) = (Arc::default(), Arc::default());
         Self { lot: Lot::new(&address), address, host, meter, standing }
-    }
-
-    fn stats(&self) -> Stats {
-        let is_open = self.standing.state() != CircuitState::Closed;
-        Stats {
-            circuit_openings: self.standing.openings(),
-            open_circuits: is_open.into(),
-            ..self.meter.read()
-        }
     }
 }
 
@@ -176,9 +185,23 @@ impl Service {
             idle_connections: config.idle_connections,
             connections: config.connections,
             circuit: config.circuit,
+            is_checked: config.health.is_some(),
         };
-        let ServiceConfig { credential, balance, affinity, .. } = config;
-        Ok(Self { name: name.into(), endpoints, is_retired, credential, balance, affinity, limits })
+        let ServiceConfig { credential, balance, affinity, health, .. } = config;
+        Ok(Self { name: name.into(), endpoints, is_retired, credential, balance, affinity, health, limits })
+    }
+
+    /// What is known of a circuit or of checks says nothing while the service has none.
+    fn stats(&self, endpoint: &Endpoint) -> Stats {
+        let standing = &endpoint.standing;
+        let is_open = self.limits.circuit.is_some() && standing.state() != CircuitState::Closed;
+        Stats {
+            circuit_openings: standing.openings(),
+            open_circuits: is_open.into(),
+            failed_checks: standing.failed_checks(),
+            ill: (self.limits.is_checked && standing.is_ill()).into(),
+            ..endpoint.meter.read()
+        }
     }
 
     pub(crate) fn name(&self) -> &str {

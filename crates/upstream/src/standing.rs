@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::circuit::{Circuit, Pass};
+use crate::health::Health;
 use crate::pool::Pool;
-use crate::{CircuitConfig, CircuitState, clock};
+use crate::{CircuitConfig, CircuitState, HealthConfig, clock};
 
 /// What all workers know of one endpoint. While it is sound, a request meets one plain load here, and no lock.
 #[derive(Debug, Default)]
@@ -16,6 +17,19 @@ pub(crate) struct Standing {
     /// Whether the circuit is anything but closed without a failure. Written under the lock.
     is_suspect: AtomicBool,
     openings: AtomicU64,
+    health: Mutex<Health>,
+    /// What the health says. Written under the lock.
+    is_ill: AtomicBool,
+    failed_checks: AtomicU64,
+}
+
+/// What is known of one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointState {
+    /// Its circuit; always closed where the service has none.
+    pub circuit: CircuitState,
+    /// What checks have found, where the service has any.
+    pub is_healthy: Option<bool>,
 }
 
 impl Standing {
@@ -35,6 +49,25 @@ impl Standing {
 
     pub(crate) fn state(&self) -> CircuitState {
         if self.is_sound() { CircuitState::Closed } else { self.circuit().state() }
+    }
+
+    /// One more check has said whether the endpoint is well.
+    pub(crate) fn checked(&self, is_well: bool, config: &HealthConfig) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.checked(is_well, config);
+        self.is_ill.store(health.is_ill(), Relaxed);
+        if !is_well {
+            self.failed_checks.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(crate) fn is_ill(&self) -> bool {
+        self.is_ill.load(Relaxed)
+    }
+
+    /// How many checks have failed.
+    pub(crate) fn failed_checks(&self) -> u64 {
+        self.failed_checks.load(Relaxed)
     }
 
     /// How often the circuit has opened.

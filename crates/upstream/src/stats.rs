@@ -25,6 +25,10 @@ pub struct Stats {
     pub circuit_openings: u64,
     /// Circuits that are not closed now.
     pub open_circuits: u64,
+    /// Health checks that failed.
+    pub failed_checks: u64,
+    /// Endpoints that health checks have found ill.
+    pub ill: u64,
 }
 
 impl Add for Stats {
@@ -41,6 +45,8 @@ impl Add for Stats {
             reused: self.reused + other.reused,
             circuit_openings: self.circuit_openings + other.circuit_openings,
             open_circuits: self.open_circuits + other.open_circuits,
+            failed_checks: self.failed_checks + other.failed_checks,
+            ill: self.ill + other.ill,
         }
     }
 }

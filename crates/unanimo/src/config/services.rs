@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use unanimo_upstream::{Balance, Config, Credential, ServiceConfig};
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "endpoints",
     "balance",
     "affinity",
     "circuit",
+    "health",
     "credential",
     "anonymous",
     "asks",
@@ -125,6 +126,7 @@ fn read(named: &Named, service: &mut Service) -> Option<ServiceConfig> {
         cursor.word("what can stay at one endpoint", &AFFINITIES)
     });
     fields.set("circuit", &mut config.circuit, |cursor| standing::circuit(cursor).map(Some));
+    fields.set("health", &mut config.health, |cursor| standing::health(cursor).map(Some));
     let patience = |cursor: Cursor| cursor.duration(PATIENCE);
     fields.set("connect_timeout", &mut config.connect_timeout, patience);
     fields.set("idle_timeout", &mut config.idle_timeout, patience);

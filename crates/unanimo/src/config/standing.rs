@@ -1,8 +1,12 @@
-//! When an endpoint is left alone: its circuit.
+//! When an endpoint is left alone: its circuit, and its health.
 
 use super::cursor::Cursor;
 use super::scalars::PATIENCE;
-use unanimo_upstream::{CircuitConfig, Statuses};
+use std::time::Duration;
+use unanimo_upstream::{CircuitConfig, HealthConfig, Statuses};
+
+/// How often an endpoint may be asked, at most.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Reads `circuit`.
 pub fn circuit(cursor: Cursor) -> Option<CircuitConfig> {
@@ -18,6 +22,29 @@ pub fn circuit(cursor: Cursor) -> Option<CircuitConfig> {
         return None;
     }
     Some(circuit)
+}
+
+/// Reads `health`.
+pub fn health(cursor: Cursor) -> Option<HealthConfig> {
+    let known = ["path", "interval", "timeout", "healthy", "unhealthy", "status"];
+    let fields = cursor.fields("`health`", &known)?;
+    let path = fields.need("path").and_then(|cursor| {
+        let path = cursor.text()?;
+        let is_path = path.starts_with('/') && !path.contains('#') && http::Uri::try_from(path).is_ok();
+        if !is_path {
+            cursor.wrong(format!("`{path}` is not a path, such as `/healthz`"));
+        }
+        is_path.then_some(path)
+    });
+    let mut health = HealthConfig::new(path.unwrap_or("/"));
+    let times = |cursor: Cursor| u32::try_from(cursor.count(1..=100)?).ok();
+    fields
+        .set("interval", &mut health.interval, |cursor| cursor.duration(SHORTEST_INTERVAL..=*PATIENCE.end()));
+    fields.set("timeout", &mut health.timeout, |cursor| cursor.duration(PATIENCE));
+    fields.set("healthy", &mut health.healthy, times);
+    fields.set("unhealthy", &mut health.unhealthy, times);
+    fields.set("status", &mut health.statuses, |cursor| statuses(cursor, 200, "`200-299`"));
+    path.map(|_| health)
 }
 
 /// Statuses of answers: one, or a range such as `500-599`; none below `lowest`.

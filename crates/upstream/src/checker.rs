@@ -1,0 +1,68 @@
+//! Asks endpoints whether they are well: one checker for the whole process, away from the workers.
+
+use std::sync::Arc;
+
+use http::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
+use http::{Request, Uri};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{sleep, timeout};
+
+use crate::connection::{Connection, Delivery};
+use crate::services::Endpoint;
+use crate::{Body, HealthConfig, Services, connect};
+
+/// How many checks are under way at a time.
+const CHECKS: usize = 64;
+
+/// Checks the endpoints of all services that ask for it, for as long as it is polled; other services may follow on them.
+/// What it finds out is known to all workers at once.
+pub async fn check(mut services: watch::Receiver<Arc<Services>>) {
+    let places = Arc::new(Semaphore::new(CHECKS));
+    let watching = async {
+        loop {
+            let mut checks = JoinSet::new();
+            for service in services.borrow_and_update().iter() {
+                let Some(config) = &service.health else { continue };
+                for endpoint in &service.endpoints {
+                    checks.spawn_local(watch(endpoint.clone(), config.clone(), places.clone()));
+                }
+            }
+            if services.changed().await.is_err() {
+                // Nobody will follow on these.
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    LocalSet::new().run_until(watching).await;
+}
+
+/// Checks one endpoint again and again.
+async fn watch(endpoint: Endpoint, config: HealthConfig, places: Arc<Semaphore>) {
+    // Or all would be asked at the same time, for ever.
+    sleep(config.interval.mul_f64(fastrand::f64())).await;
+    loop {
+        let Ok(place) = places.acquire().await else { return };
+        let is_well = timeout(config.timeout, ask(&endpoint, &config)).await.unwrap_or(false);
+        drop(place);
+        endpoint.standing.checked(is_well, &config);
+        sleep(config.interval.mul_f64(0.9 + fastrand::f64() / 5.0)).await;
+    }
+}
+
+/// One question, on a connection of its own: that one can be made is part of the answer.
+async fn ask(endpoint: &Endpoint, config: &HealthConfig) -> bool {
+    let Ok(stream) = connect::connect(&endpoint.address, config.timeout).await else { return false };
+    let Ok(mut connection) = Connection::new(stream).await else { return false };
+    let Ok(uri) = Uri::try_from(&*config.path) else { return false };
+    let mut request = Request::new(Body::Empty);
+    *request.uri_mut() = uri;
+    let headers = request.headers_mut();
+    headers.insert(HOST, endpoint.host.clone());
+    headers.insert(USER_AGENT, HeaderValue::from_static("unanimo-health"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    match connection.send(request).await {
+        Delivery::Answered(answer) => config.statuses.contains(answer.status().as_u16()),
+        Delivery::Unsent(..) | Delivery::Lost(_) => false,
+    }
+}
