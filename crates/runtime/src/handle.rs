@@ -39,6 +39,17 @@ impl Handle {
         mine.then(|| &self.slots[id.shard().worker(self.slots.len())])
     }
 
+    /// Waits until every worker has done what it was asked before, and has answered: as long as one hangs, for ever.
+    pub async fn pulse(&self) {
+        for slot in &self.slots {
+            let (reply, answer) = oneshot::channel();
+            // A mailbox that is full is waited for; a worker that has ended is not.
+            if slot.send(Mail::Tally(reply)).await.is_ok() {
+                let _ = answer.await;
+            }
+        }
+    }
+
     /// The journal, to read its counters and to close it.
     pub fn journal(&self) -> &Journal {
         &self.journal

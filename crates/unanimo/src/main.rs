@@ -9,11 +9,12 @@ mod failure;
 mod log;
 #[cfg(feature = "bench")]
 mod measured;
+mod notify;
 mod serve;
 mod sockets;
 mod table;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// The system's own allocator grows slower with every finished transaction that is remembered; docs/decisions/0015.
@@ -35,7 +36,11 @@ enum Command {
     Doctor(commands::doctor::Doctor),
     Schema(commands::schema::Schema),
     Transactions(commands::transactions::Transactions),
+    Health(commands::health::Health),
     Demo(commands::demo::Demo),
+    Completions(commands::completions::Completions),
+    #[command(hide = true)]
+    Manual(commands::manual::Manual),
     #[command(hide = true)]
     Shop(commands::shop::Shop),
     #[cfg(feature = "bench")]
@@ -68,7 +73,10 @@ fn main() -> ExitCode {
         Command::Doctor(doctor) => doctor.run(),
         Command::Schema(schema) => schema.run(),
         Command::Transactions(transactions) => transactions.run(),
+        Command::Health(health) => health.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Completions(completions) => completions.run(Arguments::command()),
+        Command::Manual(manual) => manual.run(Arguments::command()),
         Command::Shop(shop) => shop.run(),
         #[cfg(feature = "bench")]
         Command::Measured(measured) => measured.run(),

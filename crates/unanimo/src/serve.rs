@@ -14,6 +14,7 @@
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::notify::Notifier;
 use crate::sockets::{bind, bind_for_participants};
 use prometheus_client::registry::Registry;
 use serde_json::json;
@@ -95,7 +96,9 @@ pub fn serve_with<T: Transactions>(
     drop((failed, draining));
     let (_following, checked) = watch::channel(services.clone());
     let probe = Process { handle: handle.clone(), registry: Arc::new(registry), counts, services: checked };
-    let ended = control.block_on(control_plane(config.admin, probe, &handle, failures, signals));
+    let notifier = Notifier::from_environment();
+    let ended = control.block_on(control_plane(config.admin, probe, &notifier, failures, signals));
+    notifier.stopping();
     tracing::info!("ending: no new request is accepted, and who waits is told where the answer will be");
     phase.send_replace(Phase::Leaving);
     control.block_on(async {
@@ -239,19 +242,30 @@ impl Signals {
 async fn control_plane(
     admin: Option<std::net::SocketAddr>,
     probe: Process,
-    handle: &Handle,
+    notifier: &Notifier,
     mut failures: mpsc::Receiver<Failure>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
     let checked = probe.services.clone();
+    let handle = probe.handle.clone();
+    let serving = async || {
+        handle.pulse().await;
+        notifier.ready();
+        notifier.watch(async || handle.pulse().await).await;
+        std::future::pending().await
+    };
     let pages = async {
-        let Some(address) = admin else { return std::future::pending().await };
+        let Some(address) = admin else { return serving().await };
         let listener =
             tokio::net::TcpListener::bind(address).await.map_err(|error| Failure::bind(address, &error))?;
         if let Ok(address) = listener.local_addr() {
             tracing::info!(listener = "admin", %address, "listening");
         }
-        axum::serve(listener, unanimo_control::router(handle.clone(), probe)).await.map_err(Failure::serve)
+        let pages = axum::serve(listener, unanimo_control::router(handle.clone(), probe));
+        tokio::select! {
+            ended = pages => ended.map_err(Failure::serve),
+            ended = serving() => ended,
+        }
     };
     tokio::select! {
         () = signals.end() => Ok(()),

@@ -9,13 +9,15 @@ use std::path::Path;
 use std::process::Command;
 
 /// Every command that is not hidden.
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 12] = [
     &[],
     &["run"],
     &["check"],
     &["doctor"],
     &["schema"],
     &["demo"],
+    &["health"],
+    &["completions"],
     &["transactions"],
     &["transactions", "list"],
     &["transactions", "show"],

@@ -1,8 +1,11 @@
 //! What the program can be told to do, one file for each command.
 
 pub mod check;
+pub mod completions;
 pub mod demo;
 pub mod doctor;
+pub mod health;
+pub mod manual;
 pub mod run;
 pub mod schema;
 pub mod shop;
