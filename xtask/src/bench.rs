@@ -1,6 +1,6 @@
 //! The measurements: builds what they need in the release profile, and runs them.
 
-use crate::command::{aloud, cargo, program, root};
+use crate::command::{aloud, cargo, program, target_directory};
 use crate::tools;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,8 +28,8 @@ fn build_and_run(profile: &str, arguments: &[String]) -> Result<(), String> {
     let build = ["build", "--locked", "--profile", profile, "--package"];
     aloud(cargo(&build).arg("unanimo-benches"))?;
     aloud(cargo(&build).args(["unanimo", "--features", "bench"]))?;
-    let built = target().join(if profile == "dev" { "debug" } else { profile });
-    let directory = target().join("bench");
+    let built = target_directory().join(if profile == "dev" { "debug" } else { profile });
+    let directory = target_directory().join("bench");
     // The next build without the feature takes the program's place: what is measured must stay what it is.
     let gateway = directory.join("unanimo");
     let copied =
@@ -62,16 +62,11 @@ fn wants(arguments: &[String], bench: &str) -> bool {
 fn peer() -> Result<PathBuf, String> {
     tools::package("redis-server")?;
     tools::postgresql()?;
-    let (peer, remark) = tools::dtmrs(&target())?;
+    let (peer, remark) = tools::dtmrs(&target_directory())?;
     if !remark.is_empty() {
         println!("{remark}");
     }
     Ok(peer)
-}
-
-/// Where cargo builds.
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |named| root().join(named))
 }
 
 #[cfg(test)]

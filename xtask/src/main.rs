@@ -1,7 +1,7 @@
 //! The project's own tasks, as a program instead of a pile of scripts.
 //!
-//! **Owns** what must hold before a change may land (`check`), how it is tested (`test`), and the
-//! rules that no compiler knows (`tidy`).
+//! **Owns** what must hold before a change may land (`check`), how it is tested (`test`), the rules that no compiler
+//! knows (`tidy`), and what is given away (`dist`).
 //! **Never** a rule about the product itself: those are tests beside the code.
 //! **Read next** `check.rs` for the list of steps, `tidy/mod.rs` for the list of rules.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task speaks to the terminal")]
@@ -10,6 +10,7 @@ mod bench;
 mod check;
 mod clock;
 mod command;
+mod dist;
 mod steps;
 mod test;
 mod tidy;
@@ -24,7 +25,9 @@ usage: cargo xtask TASK
   tidy    the project's own rules alone, with warnings
   test    every test, then a hundred thousand simulated worlds; ends with `N passed, N failed`
   bench [NAME…] [--markdown] [--quick]
-          what it costs: tables, and target/bench/NAME.json; `bench --help` lists the names";
+          what it costs: tables, and target/bench/NAME.json; `bench --help` lists the names
+  dist [--out DIRECTORY] [--program FILE]
+          what is given away: static programs, Debian packages, what is in them; into target/dist";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         (Some("tidy"), true) => tidy::main(),
         (Some("test"), true) => test::main(),
         (Some("bench"), _) => bench::main(&rest),
+        (Some("dist"), _) => dist::main(&rest),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)
