@@ -197,6 +197,7 @@ impl Ours {
             cause: None,
             tell: BranchSet::first(2),
             answer: ANSWER,
+            calls: Bytes::new(),
             durability: Durability::Forced,
         });
         Ok(Ours { journal, committing, news, begun: Cell::new(0), beginning, conclusion })

@@ -1,9 +1,9 @@
 //! Calls to participants: as they are rendered and stored, as they are sent, and what comes back.
 
 use crate::trace::{Span, TraceContext};
-use crate::{BranchIndex, Id, Operation, Reading};
+use crate::{Asked, BranchIndex, Id, Operation, Outcome, Reading, Request, Step};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_protocol::fields::{self, Malformed};
@@ -15,12 +15,16 @@ pub struct Calls {
     pub branches: Vec<RenderedCall>,
     /// The client's trace, where it named one: later calls belong to it too, also after a crash.
     pub trace: Option<TraceContext>,
+    /// What is named of the request after a crash, where that can be: in a saga, which may go on.
+    pub request: Option<Request>,
 }
 
 /// One branch's call. Every operation of the branch carries the same headers and body, byte for byte, so that nothing
-/// that has left is ever rendered again.
+/// that has left is ever rendered again; but for a saga's compensation that is described as a call of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RenderedCall {
+    /// The method; POST where there is none.
+    pub method: Option<Method>,
     /// The path to which `/<operation>` is added.
     pub path: String,
     /// Paths of operations that do not follow that rule.
@@ -33,23 +37,26 @@ pub struct RenderedCall {
 
 const CALL: u8 = 1;
 const TRACE: u8 = 2;
+const REQUEST: u8 = 3;
 const PATH: u8 = 1;
 const OWN_PATH_OPERATION: u8 = 2;
 const OWN_PATH: u8 = 3;
 const HEADER_NAME: u8 = 4;
 const HEADER_VALUE: u8 = 5;
 const BODY: u8 = 6;
+const METHOD: u8 = 7;
 
 impl Calls {
     /// The calls as they are stored.
     pub fn encode(&self) -> Bytes {
-        Calls::encode_each(self.branches.iter(), self.trace.as_ref())
+        Calls::encode_each(self.branches.iter(), self.trace.as_ref(), self.request.as_ref())
     }
 
     /// The same of calls that stand elsewhere, without a copy of them.
     pub fn encode_each<'a>(
         calls: impl Iterator<Item = &'a RenderedCall> + Clone,
         trace: Option<&TraceContext>,
+        request: Option<&Request>,
     ) -> Bytes {
         let size = calls.clone().map(|call| call.size() + 32).sum();
         let mut out = Vec::with_capacity(size);
@@ -62,6 +69,9 @@ impl Calls {
         if let Some(trace) = trace {
             fields::put_bytes(&mut out, TRACE, &trace.encode());
         }
+        if let Some(request) = request {
+            fields::put_bytes(&mut out, REQUEST, &request.encode());
+        }
         Bytes::from(out)
     }
 
@@ -73,6 +83,7 @@ impl Calls {
             match field.number {
                 CALL => calls.branches.push(RenderedCall::decode(field.value)?),
                 TRACE => calls.trace = Some(TraceContext::decode(field.value)?),
+                REQUEST => calls.request = Some(Request::decode(field.value)?),
                 unknown => return Err(Malformed::UnknownField(unknown)),
             }
         }
@@ -86,6 +97,12 @@ impl Calls {
 }
 
 impl RenderedCall {
+    /// A call that cannot be sent: whoever owes it is stuck, and a person has to look.
+    pub fn unsendable(operation: Operation) -> RenderedCall {
+        let nowhere = (operation.as_str().to_owned(), String::new());
+        RenderedCall { paths: vec![nowhere], ..RenderedCall::default() }
+    }
+
     /// How many bytes of path, headers and body it has.
     pub fn size(&self) -> usize {
         let pairs = |pairs: &[(String, String)]| pairs.iter().map(|(a, b)| a.len() + b.len()).sum::<usize>();
@@ -101,6 +118,9 @@ impl RenderedCall {
     }
 
     fn encode_into(&self, out: &mut Vec<u8>) {
+        if let Some(method) = &self.method {
+            fields::put_bytes(out, METHOD, method.as_str().as_bytes());
+        }
         fields::put_bytes(out, PATH, self.path.as_bytes());
         for (operation, path) in &self.paths {
             fields::put_bytes(out, OWN_PATH_OPERATION, operation.as_bytes());
@@ -124,6 +144,10 @@ impl RenderedCall {
                 HEADER_NAME => headers.push((field.text()?.to_owned(), String::new())),
                 HEADER_VALUE => set_last(&mut headers, &field)?,
                 BODY => call.body = field.value,
+                METHOD => {
+                    let method = Method::from_bytes(&field.value).map_err(|_| Malformed::BadValue(METHOD))?;
+                    call.method = Some(method);
+                }
                 unknown => return Err(Malformed::UnknownField(unknown)),
             }
         }
@@ -160,6 +184,12 @@ pub struct ParticipantCall {
     pub remaining: Option<Duration>,
     /// How long this call may take.
     pub timeout: Duration,
+    /// What the branch is to a saga.
+    pub step: Step,
+    /// Whether the service keeps none of a participant's duties.
+    pub unfenced: bool,
+    /// The method.
+    pub method: Method,
     /// The operation's path.
     pub path: String,
     /// Header names (lower case) and values.
@@ -176,6 +206,14 @@ pub struct ParticipantCall {
     pub asks: bool,
 }
 
+impl ParticipantCall {
+    /// What was asked, as the rules of outcomes see it.
+    pub fn asked(&self) -> Asked {
+        let ParticipantCall { operation, attempt, conflicts, step, unfenced, .. } = *self;
+        Asked { operation, attempt, conflicts, step, unfenced }
+    }
+}
+
 /// What came back from a participant, or did not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -189,6 +227,43 @@ pub struct Answer {
     pub body: Option<Bytes>,
 }
 
+const ANSWER_STATUS: u8 = 1;
+const ANSWER_TYPE: u8 = 2;
+const ANSWER_BODY: u8 = 3;
+
+impl Answer {
+    /// The answer of who has acted, as it is stored for those who name it later.
+    pub fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(64 + self.body.as_ref().map_or(0, Bytes::len));
+        if let Some(status) = self.status {
+            fields::put_number(&mut out, ANSWER_STATUS, status.into());
+        }
+        if let Some(content_type) = &self.content_type {
+            fields::put_bytes(&mut out, ANSWER_TYPE, content_type.as_bytes());
+        }
+        if let Some(body) = &self.body {
+            fields::put_bytes(&mut out, ANSWER_BODY, body);
+        }
+        Bytes::from(out)
+    }
+
+    /// Reads what [`Answer::encode`] stored, for an action that was done.
+    pub fn decode(stored: Bytes) -> Result<Answer, Malformed> {
+        let reading = Reading::of(Outcome::Done);
+        let mut answer = Answer { reading, status: None, content_type: None, body: None };
+        for field in fields::read(stored) {
+            let field = field?;
+            match field.number {
+                ANSWER_STATUS => answer.status = Some(field.small()?),
+                ANSWER_TYPE => answer.content_type = Some(field.text()?.to_owned()),
+                ANSWER_BODY => answer.body = Some(field.value),
+                unknown => return Err(Malformed::UnknownField(unknown)),
+            }
+        }
+        Ok(answer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,15 +272,41 @@ mod tests {
     #[test]
     fn calls_come_back() {
         let debit = RenderedCall {
+            method: Some(Method::PUT),
             path: "/debits".into(),
             paths: vec![("commit".into(), "/done".into())],
             headers: [("x-tenant".into(), "a".into()), ("x-empty".into(), String::new())].into(),
             body: Bytes::from_static(b"{\"amount\":10.10}"),
         };
         let trace = TraceContext { trace: Trace::new(7), state: Some("a=1".into()) };
-        for trace in [None, Some(trace)] {
-            let calls = Calls { branches: vec![debit.clone(), RenderedCall::default()], trace };
+        let pair = |name: &str| vec![(name.to_owned(), "v".to_owned())];
+        let request = Request {
+            method: "POST".into(),
+            path: "/orders".into(),
+            parameters: pair("p"),
+            query: pair("q"),
+            headers: pair("h"),
+            body: Bytes::from_static(b"{}"),
+        };
+        for (trace, request) in [(None, None), (Some(trace), Some(request)), (None, Some(Request::default()))]
+        {
+            let calls = Calls { branches: vec![debit.clone(), RenderedCall::default()], trace, request };
             assert_eq!(Calls::decode(calls.encode()), Ok(calls));
+        }
+    }
+
+    #[test]
+    fn an_answer_comes_back() {
+        let reading = Reading::of(Outcome::Done);
+        let nothing = Answer { reading, status: None, content_type: None, body: None };
+        let whole = Answer {
+            status: Some(201),
+            content_type: Some("application/json".into()),
+            body: Some(Bytes::from_static(b"{}")),
+            ..nothing.clone()
+        };
+        for answer in [nothing, whole] {
+            assert_eq!(Answer::decode(answer.encode()), Ok(answer));
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Bodies never decide. `Unknown` is never a refusal: what cannot be known is asked again.
 
-use crate::{Operation, Outcome};
+use crate::{Operation, Outcome, Step};
 use std::time::Duration;
 use unanimo_protocol::planted::{Mistake, planted};
 
@@ -22,6 +22,17 @@ pub struct Asked {
     pub attempt: u32,
     /// How many of the earlier attempts after the first were answered with 409.
     pub conflicts: u32,
+    /// What the branch is to a saga; elsewhere each one is compensatable.
+    pub step: Step,
+    /// Whether the service keeps none of a participant's duties.
+    pub unfenced: bool,
+}
+
+impl Asked {
+    /// Whether the answer may be a refusal: it is a vote, and not a step that only goes forward.
+    fn may_refuse(self) -> bool {
+        self.operation.tells().is_none() && self.step != Step::Retriable
+    }
 }
 
 /// What the answer means.
@@ -65,26 +76,34 @@ fn read_word(asked: Asked, word: &str) -> Reading {
         "ongoing" => Reading::of(Outcome::Ongoing),
         // An undo may not be refused: it is asked again, and a person is told.
         "refused" if asked.operation.tells() == Some(crate::Verdict::Rollback) => Reading::stuck(),
+        // Neither may a step that comes after the verdict.
+        "refused" if asked.step == Step::Retriable => Reading::stuck(),
         "refused" => Reading::of(Outcome::Refused),
         _ => Reading::of(Outcome::Unknown),
     }
 }
 
 fn read_status(asked: Asked, status: u16, says_when: bool) -> Reading {
-    let before_verdict = asked.operation.tells().is_none();
+    let may_refuse = asked.may_refuse();
     match status {
         202 | 425 | 429 => Reading::of(Outcome::Ongoing),
         503 if says_when => Reading::of(Outcome::Ongoing),
         200..=299 => Reading::of(Outcome::Done),
         409 if asked.attempt > 1 && !planted(Mistake::ConflictRefuses) => {
-            if before_verdict && asked.conflicts + 1 >= CONFLICTS_THAT_REFUSE {
+            // A pivot has no undo: what could mean that it has acted is no refusal.
+            let in_earnest = asked.conflicts + 1 >= CONFLICTS_THAT_REFUSE && asked.step != Step::Pivot;
+            if may_refuse && in_earnest {
                 Reading::of(Outcome::Refused)
             } else {
                 Reading { conflict: true, ..Reading::of(Outcome::Ongoing) }
             }
         }
         408 => Reading::of(Outcome::Unknown),
-        400..=499 if before_verdict => Reading::of(Outcome::Refused),
+        // Who remembers nothing has nothing there to compensate.
+        404 | 410 if asked.unfenced && asked.operation == Operation::Compensate => Reading::of(Outcome::Done),
+        // A gate before it that turns a later attempt away says nothing of what the first has done.
+        400..=499 if asked.step == Step::Pivot && asked.attempt > 1 => Reading::stuck(),
+        400..=499 if may_refuse => Reading::of(Outcome::Refused),
         400..=499 => Reading::stuck(),
         _ => Reading::of(Outcome::Unknown),
     }
@@ -99,7 +118,7 @@ fn seconds(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Operation::{Cancel, Commit, Confirm, Prepare, Rollback, Try};
+    use Operation::{Act, Cancel, Commit, Compensate, Confirm, Prepare, Rollback, Try};
 
     const DONE: Reading =
         Reading { outcome: Outcome::Done, conflict: false, stuck: false, retry_after: None };
@@ -151,10 +170,12 @@ mod tests {
     fn every_row_of_the_table() {
         for (status, word, attempt, conflicts, expected) in ROWS {
             for (operations, expected) in
-                [[Prepare, Try], [Commit, Confirm], [Rollback, Cancel]].iter().zip(expected)
+                [&[Prepare, Try, Act][..], &[Commit, Confirm], &[Rollback, Cancel, Compensate]]
+                    .iter()
+                    .zip(expected)
             {
-                for operation in *operations {
-                    let asked = Asked { operation, attempt: *attempt, conflicts: *conflicts };
+                for &operation in *operations {
+                    let asked = Asked { attempt: *attempt, conflicts: *conflicts, ..asked(operation) };
                     let reading = read(asked, *status, *word, None);
                     assert_eq!(reading, *expected, "{operation} attempt {attempt}: {status} {word:?}");
                 }
@@ -162,9 +183,44 @@ mod tests {
         }
     }
 
+    fn asked(operation: Operation) -> Asked {
+        Asked { operation, attempt: 1, conflicts: 0, step: Step::Compensatable, unfenced: false }
+    }
+
+    #[test]
+    fn a_pivot_is_only_refused_by_its_first_answer_or_its_own_word() {
+        let pivot = |attempt| Asked { step: Step::Pivot, attempt, conflicts: 5, ..asked(Act) };
+        assert_eq!(read(pivot(1), 422, None, None), REFUSED);
+        assert_eq!(read(pivot(2), 422, None, None), STUCK);
+        assert_eq!(read(pivot(2), 409, None, None), CONFLICT);
+        assert_eq!(read(pivot(2), 200, Some("refused"), None), REFUSED);
+    }
+
+    #[test]
+    fn a_retriable_step_may_not_refuse() {
+        let retriable = |attempt| Asked { step: Step::Retriable, attempt, conflicts: 5, ..asked(Act) };
+        for attempt in [1, 2] {
+            assert_eq!(read(retriable(attempt), 422, None, None), STUCK);
+            assert_eq!(read(retriable(attempt), 200, Some("refused"), None), STUCK);
+            assert_eq!(read(retriable(attempt), 200, None, None), DONE);
+        }
+        assert_eq!(read(retriable(9), 409, None, None), CONFLICT);
+    }
+
+    #[test]
+    fn who_remembers_nothing_has_nothing_left_to_compensate() {
+        let unfenced = |operation| Asked { unfenced: true, ..asked(operation) };
+        for gone in [404, 410] {
+            assert_eq!(read(unfenced(Compensate), gone, None, None), DONE);
+            assert_eq!(read(asked(Compensate), gone, None, None), STUCK);
+            assert_eq!(read(unfenced(Act), gone, None, None), REFUSED);
+        }
+        assert_eq!(read(unfenced(Compensate), 403, None, None), STUCK);
+    }
+
     #[test]
     fn a_503_that_says_when_is_ongoing() {
-        let asked = Asked { operation: Prepare, attempt: 1, conflicts: 0 };
+        let asked = asked(Prepare);
         let reading = read(asked, 503, None, Some("2"));
         assert_eq!(reading, Reading { retry_after: Some(Duration::from_secs(2)), ..ONGOING });
         assert_eq!(read(asked, 503, None, Some("1000000")).retry_after, Some(RETRY_AFTER_LIMIT));

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
-use unanimo_protocol::{BranchIndex, BranchOutline, BranchSet, Outline, OutlineError};
+use unanimo_protocol::{BranchIndex, BranchOutline, BranchSet, Outline, OutlineError, Step};
 
 /// The version of the language in which the plan's expressions are written. 1 has paths alone; 2 has CEL too, and
 /// reads every expression of 1 as 1 does.
@@ -70,7 +71,7 @@ impl AnswerAt {
 }
 
 /// One participant's share.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BranchPlan {
     /// The branch's name, unique in its plan.
@@ -96,6 +97,67 @@ pub struct BranchPlan {
     /// Whether the service asks for the verdict of what it has prepared.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asks: bool,
+    /// What it is to a saga.
+    #[serde(default, skip_serializing_if = "is_compensatable", with = "step_word")]
+    pub step: Step,
+    /// Whether `path` is an action's own, to which nothing is added.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
+    /// The method of the first operation; POST where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The compensation, where it is another call than the action's path and body make it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensate: Option<CallPlan>,
+    /// Whether the service keeps none of a participant's duties: it knows neither transactions nor repeated calls.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfenced: bool,
+    /// How often a saga asks for the action until it gives up; until the deadline where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<NonZeroU32>,
+    /// Whether a saga's action carries a credential of the client: it cannot be repeated after a crash.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_client: bool,
+}
+
+/// A call that says all of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallPlan {
+    /// The method; POST where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The path.
+    pub path: String,
+    /// Header names (lower case) and their expressions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The body, with expressions in its strings; no body where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+}
+
+/// The methods with which a participant may be called.
+pub const METHODS: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
+
+fn is_compensatable(step: &Step) -> bool {
+    *step == Step::Compensatable
+}
+
+/// A step as its word.
+mod step_word {
+    use super::Step;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub fn serialize<S: Serializer>(step: &Step, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(step.as_str())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Step, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let step = Step::ALL.into_iter().find(|step| step.as_str() == word);
+        step.ok_or_else(|| de::Error::custom(format!("a saga has no step `{word}`")))
+    }
 }
 
 /// An answer to a client, with expressions.
@@ -184,6 +246,10 @@ impl Plan {
                 .collect(),
             needs: needs.get(at).copied().unwrap_or_default(),
             asks: branch.asks,
+            step: branch.step,
+            unfenced: branch.unfenced,
+            attempts: branch.attempts,
+            needs_client: branch.needs_client,
         };
         let branches = self.branches.iter().enumerate().map(branch).collect();
         Outline::new(mode, Duration::from_millis(self.deadline_ms), branches).map_err(PlanError::Outline)
@@ -238,6 +304,13 @@ mod tests {
                 body: Some(serde_json::json!({ "z": 1.10, "a": "${request.body.amount}" })),
                 call_timeout_ms: 2000,
                 asks: true,
+                step: Step::Pivot,
+                exact: true,
+                method: Some("PUT".into()),
+                compensate: Some(CallPlan { path: "/debits".into(), ..CallPlan::default() }),
+                unfenced: true,
+                attempts: NonZeroU32::new(3),
+                needs_client: true,
             }],
             respond: None,
             refused: Some(RefusedPlan::PassOn),

@@ -56,6 +56,8 @@ problems! {
     Unrenderable 422 "unrenderable" "The request lacks a value that this route needs",
     /// Not every participant voted in time; nothing took effect.
     Deadline 504 "deadline" "The services did not answer in time; nothing took effect",
+    /// A service did not answer as often as it may be asked; nothing took effect.
+    Unanswered 504 "unanswered" "A service did not answer, however often it was asked; nothing took effect",
     /// A participant's answer lacks a value that another call needs; nothing took effect.
     UnusableAnswer 502 "unusable-answer" "A service's answer could not be used; nothing took effect",
     /// Too much is open or in use; nothing was begun.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use unanimo_protocol::fields::{self, Malformed};
 
 /// A request for a transaction.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ pub struct Submission {
 }
 
 /// The parts of a request that expressions may name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// The method.
     pub method: String,
@@ -43,6 +44,58 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
+}
+
+const METHOD: u8 = 1;
+const PATH: u8 = 2;
+const PARAMETER: u8 = 3;
+const QUERY: u8 = 4;
+const HEADER: u8 = 5;
+const VALUE: u8 = 6;
+const BODY: u8 = 7;
+
+impl Request {
+    /// The request as it is stored.
+    pub fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(128 + self.body.len());
+        fields::put_bytes(&mut out, METHOD, self.method.as_bytes());
+        fields::put_bytes(&mut out, PATH, self.path.as_bytes());
+        let named = [(PARAMETER, &self.parameters), (QUERY, &self.query), (HEADER, &self.headers)];
+        for (kind, pairs) in named {
+            for (name, value) in pairs {
+                fields::put_bytes(&mut out, kind, name.as_bytes());
+                fields::put_bytes(&mut out, VALUE, value.as_bytes());
+            }
+        }
+        fields::put_bytes(&mut out, BODY, &self.body);
+        Bytes::from(out)
+    }
+
+    /// Reads a stored request. The body is a slice of what was stored.
+    pub fn decode(stored: Bytes) -> Result<Request, Malformed> {
+        let mut request = Request::default();
+        let mut last = None;
+        for field in fields::read(stored) {
+            let field = field?;
+            match field.number {
+                METHOD => field.text()?.clone_into(&mut request.method),
+                PATH => field.text()?.clone_into(&mut request.path),
+                kind @ (PARAMETER | QUERY | HEADER) => last = Some((kind, field.text()?.to_owned())),
+                VALUE => {
+                    let (kind, name) = last.take().ok_or(Malformed::BadValue(VALUE))?;
+                    let pairs = match kind {
+                        PARAMETER => &mut request.parameters,
+                        QUERY => &mut request.query,
+                        _ => &mut request.headers,
+                    };
+                    pairs.push((name, field.text()?.to_owned()));
+                }
+                BODY => request.body = field.value,
+                unknown => return Err(Malformed::UnknownField(unknown)),
+            }
+        }
+        Ok(request)
+    }
 }
 
 /// What is to be told to the client.

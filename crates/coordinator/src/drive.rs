@@ -5,6 +5,7 @@ use crate::finished::Finished;
 use crate::open::Open;
 use crate::owner::Owner;
 use crate::{span, timeline};
+use http::Method;
 use std::sync::Arc;
 use unanimo_contract::trace::{Span, Trace};
 use unanimo_contract::{BranchIndex, Id, ParticipantCall, TraceContext};
@@ -58,7 +59,12 @@ impl Owner {
         self.note_applied(now, id, record.record(), segment);
         let open = self.open.get(&id);
         let moment = open.and_then(|open| timeline::moment(open, record.record(), Some(now.unix_ms)));
-        self.with(id, |open| open.core.apply(record));
+        self.with(id, |open| {
+            open.core.apply(record);
+            if open.bound_at.is_none() && open.core.is_past_return() {
+                open.bound_at = Some(now.time);
+            }
+        });
         if let Some(moment) = moment {
             self.note_moment(id, moment);
         }
@@ -206,7 +212,8 @@ fn participant_call(open: &Open, now: Now, call: Call, span: Span) -> Participan
     let at = call.branch.at();
     let ready = &open.ready.branches[at];
     let rendered = &open.calls[at];
-    let first = call.operation.tells().is_none();
+    let first = open.core.verdict().is_none();
+    let carries_credentials = first && ready.carries_credentials;
     let own_trace = || TraceContext { trace: Trace::of_transaction(open.core.id()), state: None };
     ParticipantCall {
         transaction: open.core.id(),
@@ -218,10 +225,13 @@ fn participant_call(open: &Open, now: Now, call: Call, span: Span) -> Participan
         conflicts: open.branches[at].conflicts,
         remaining: open.core.wake().filter(|_| first).map(|deadline| deadline.since(now.time)),
         timeout: ready.timeout,
+        step: ready.step,
+        unfenced: ready.unfenced,
+        method: rendered.method.clone().unwrap_or(Method::POST),
         path: rendered.path_of(call.operation),
         headers: rendered.headers.clone(),
         body: rendered.body.clone(),
-        credentials: if first { open.credentials.clone() } else { Arc::default() },
+        credentials: if carries_credentials { open.credentials.clone() } else { Arc::default() },
         trace: open.trace.clone().unwrap_or_else(own_trace),
         span,
         asks: ready.asks && first,

@@ -23,6 +23,7 @@ mod load;
 mod open;
 mod owner;
 mod plans;
+mod ready_call;
 mod render;
 mod replay;
 mod reply;

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::operations::{Flag, Flags, MomentKind, Timeline};
 use unanimo_contract::{
-    Answer, BranchIndex, Calls, ClientAnswer, Id, Key, Operation, Outcome, Problem, RenderedCall, Request,
-    Token, TraceContext, Verdict,
+    Answer, BranchIndex, Calls, ClientAnswer, Id, Key, Mode, Operation, Outcome, Problem, RenderedCall,
+    Request, Token, TraceContext, Verdict,
 };
 use unanimo_expression::Document;
+use unanimo_protocol::fields::Malformed;
 use unanimo_protocol::planted::{Mistake, planted};
 use unanimo_protocol::{BranchSet, Event, Progress, Time, Transaction};
 
@@ -46,7 +47,8 @@ pub(crate) struct Open {
     pub(crate) respond_async: bool,
     /// What the client is told, stored form, once a verdict stands.
     pub(crate) answer: Option<Bytes>,
-    pub(crate) verdict_at: Option<Time>,
+    /// Since when it must be brought to its end: from the verdict on, or from where a saga has no way back.
+    pub(crate) bound_at: Option<Time>,
     pub(crate) stuck: bool,
     pub(crate) recovered: bool,
     /// Whether a person has ended some of it by hand.
@@ -140,7 +142,7 @@ impl Open {
             waiter: None,
             respond_async: false,
             answer: None,
-            verdict_at: None,
+            bound_at: None,
             stuck: false,
             recovered: false,
             resolved: false,
@@ -171,7 +173,26 @@ impl Open {
     pub(crate) fn stored_calls(&self, waves: u8) -> Bytes {
         let waves = self.ready.outline.waves().iter().take(waves.into());
         let calls = waves.flat_map(|wave| wave.iter()).map(|branch| &self.calls[branch.at()]);
-        Calls::encode_each(calls, self.trace.as_ref())
+        Calls::encode_each(calls, self.trace.as_ref(), self.stored_request().as_ref())
+    }
+
+    /// What a saga that goes on after a crash still needs of the request.
+    fn stored_request(&self) -> Option<Request> {
+        let asked = self.asked.as_ref().filter(|_| self.ready.outline.mode() == Mode::Saga)?;
+        let mut request = asked.request.clone();
+        if !self.ready.keeps_body {
+            request.body = Bytes::new();
+        }
+        Some(request)
+    }
+
+    /// The compensations that are calls of their own take the place of the actions, which are never asked for again.
+    pub(crate) fn note_compensations(&mut self, tell: BranchSet, stored: Bytes) -> Result<(), Malformed> {
+        let calls = Calls::decode(stored)?;
+        let own: BranchSet =
+            tell.iter().filter(|branch| self.ready.branches[branch.at()].compensate.is_some()).collect();
+        self.set_calls(own, calls);
+        Ok(())
     }
 
     /// How many events may wait for a decision: one for every call, and a few that time or people bring.
@@ -239,7 +260,7 @@ impl Open {
     /// When this transaction counts as stuck, if it does not already; `None` where nobody is left to tell.
     pub(crate) fn stuck_at(&self, stuck_after: Duration) -> Option<Time> {
         let untold = !self.stuck && self.core.untold().next().is_some();
-        self.verdict_at.filter(|_| untold).map(|at| at + stuck_after)
+        self.bound_at.filter(|_| untold).map(|at| at + stuck_after)
     }
 
     fn retry_wake(&self) -> Option<Time> {
@@ -250,7 +271,7 @@ impl Open {
     /// The verdict was applied.
     pub(crate) fn note_verdict(&mut self, now: Now, answer: Bytes) {
         self.answer = Some(answer);
-        self.verdict_at = Some(now.time);
+        self.bound_at = Some(now.time);
         // What only first operations and the answer needed is not kept while services are told.
         self.asked = None;
         self.credentials = Arc::default();

@@ -10,12 +10,12 @@ use crate::keys::Keys;
 use crate::load::Load;
 use crate::open::{LastAnswer, Open};
 use crate::plans::Plans;
+use crate::replay::StoredCalls;
 use crate::share::Share;
 use crate::tally::{Tally, count, end_word};
 use crate::timers::Timers;
 use crate::turned::Turned;
 use crate::{Config, Notice, reply};
-use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use unanimo_contract::{Answer, BranchIndex, Id, Problem, Severed, Shard, Submission};
 use unanimo_protocol::{Durability, Event, Outcome, Record, Settled, Time};
@@ -38,7 +38,7 @@ pub struct Owner {
     pub(crate) actions: VecDeque<Action>,
     pub(crate) tally: Tally,
     /// While replay runs: the rendered calls of what is open so far, as they were stored.
-    pub(crate) replayed_calls: BTreeMap<Id, Vec<Bytes>>,
+    pub(crate) replayed_calls: BTreeMap<Id, StoredCalls>,
     /// Whether replay has ended: what is not known now never was, or is over.
     pub(crate) replayed: bool,
     /// Whether submissions are taken.
@@ -128,7 +128,7 @@ impl Owner {
         // Who says when is believed, but no service talks us into asking without a pause.
         side.retry_at = now.time + reading.retry_after.unwrap_or_default().max(pause);
         let is_told = open.ready.branches[branch.at()].is_named || reading.outcome == Outcome::Refused;
-        if operation.tells().is_none() && is_told {
+        if operation.tells().is_none() && is_told && open.core.verdict().is_none() {
             side.vote = Some(Box::new(answer));
         }
         open.enqueue(Event::Answered { branch, operation, attempt, outcome: reading.outcome });
@@ -300,6 +300,9 @@ impl Owner {
             Record::Wave(wave) => open.note_wave(&wave.calls),
             Record::Concluded(concluded) => {
                 open.note_verdict(now, concluded.answer.clone());
+                if let Err(error) = open.note_compensations(concluded.tell, concluded.calls.clone()) {
+                    unreachable!("{id}: its own compensations cannot be read: {error}");
+                }
                 self.load
                     .concluded(concluded.tell.iter().map(|branch| &open.ready.branches[branch.at()].service));
                 count(&mut self.tally.concluded, (mode, end_word(concluded.cause)));
@@ -318,7 +321,7 @@ impl Owner {
             }
             Record::Resolved(resolved) => self.note_resolved(id, resolved),
             Record::Ended | Record::Forgotten => count(&mut self.tally.finished, mode),
-            Record::Sent { .. } | Record::Answered { .. } => {}
+            Record::Sent { .. } | Record::Answered { .. } | Record::Acted { .. } => {}
         }
     }
 

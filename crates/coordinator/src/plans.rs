@@ -1,13 +1,14 @@
 //! Plans made ready to run: every expression parsed once.
 
+use crate::ready_call::ReadyCall;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::plan::PlanError;
-use unanimo_contract::{BranchPlan, Digest, Plan, RefusedPlan, ResponsePlan};
-use unanimo_expression::{Dependency, JsonTemplate, Reference, Template};
+use unanimo_contract::{BranchPlan, Digest, Mode, Plan, RefusedPlan, ResponsePlan, Step};
+use unanimo_expression::{JsonTemplate, Reference, Template};
 use unanimo_protocol::{BranchIndex, BranchSet, Outline};
 
 /// A plan with its expressions parsed.
@@ -25,6 +26,8 @@ pub(crate) struct Ready {
     pub(crate) names_body: bool,
     /// Whether a later call or the client's answer names a part of the request, which is kept until then.
     pub(crate) keeps_request: bool,
+    /// Whether that part is of its body.
+    pub(crate) keeps_body: bool,
 }
 
 /// A branch with its expressions parsed.
@@ -32,12 +35,16 @@ pub(crate) struct Ready {
 pub(crate) struct ReadyBranch {
     pub(crate) name: Arc<str>,
     pub(crate) service: Arc<str>,
-    pub(crate) path: Template,
-    pub(crate) paths: Vec<(String, Template)>,
-    pub(crate) headers: Vec<(String, Template)>,
-    pub(crate) body: Option<JsonTemplate>,
+    /// The first operation's call; the others carry the same, each to its path.
+    pub(crate) call: ReadyCall,
+    /// A saga's compensation, where it is a call of its own.
+    pub(crate) compensate: Option<ReadyCall>,
     pub(crate) timeout: Duration,
     pub(crate) asks: bool,
+    pub(crate) step: Step,
+    pub(crate) unfenced: bool,
+    /// Whether the client's credentials go along with its first operation.
+    pub(crate) carries_credentials: bool,
     /// Whether anything names its answer.
     pub(crate) is_named: bool,
 }
@@ -137,7 +144,9 @@ impl Plans {
 
 impl Ready {
     pub(crate) fn new(plan: Arc<Plan>, digest: Digest, stored: Bytes) -> Result<Ready, InvalidPlan> {
-        let branches = plan.branches.iter().map(ReadyBranch::new).collect::<Result<Vec<_>, _>>()?;
+        let mode = Mode::parse(&plan.mode).ok_or_else(|| unknown_mode(&plan))?;
+        let branch = |branch: &BranchPlan| ReadyBranch::new(branch, mode);
+        let branches = plan.branches.iter().map(branch).collect::<Result<Vec<_>, _>>()?;
         let needs = branches.iter().map(|branch| branch.needs(&branches)).collect::<Result<Vec<_>, _>>()?;
         let outline = Arc::new(plan.outline(&needs).map_err(InvalidPlan::Plan)?);
         let respond = plan.respond.as_ref().map(|r| ReadyResponse::new(r, "respond")).transpose()?;
@@ -146,12 +155,24 @@ impl Ready {
             Some(RefusedPlan::PassOn) => Some(ReadyRefused::PassOn),
             Some(RefusedPlan::Respond(r)) => Some(ReadyRefused::Respond(ReadyResponse::new(r, "refused")?)),
         };
-        let (names_body, keeps_request) = (false, false);
-        let mut ready =
-            Ready { plan, digest, stored, outline, branches, respond, refused, names_body, keeps_request };
-        let names_body = ready.references().any(|r| matches!(r, Reference::RequestBody(_)));
+        let (names_body, keeps_request, keeps_body) = (false, false, false);
+        let mut ready = Ready {
+            plan,
+            digest,
+            stored,
+            outline,
+            branches,
+            respond,
+            refused,
+            names_body,
+            keeps_request,
+            keeps_body,
+        };
+        let is_of_the_body = |reference: &Reference| matches!(reference, Reference::RequestBody(_));
+        let names_body = ready.references().any(is_of_the_body);
         let keeps_request = ready.later_references().any(is_of_the_request);
-        (ready.names_body, ready.keeps_request) = (names_body, keeps_request);
+        let keeps_body = ready.later_references().any(is_of_the_body);
+        (ready.names_body, ready.keeps_request, ready.keeps_body) = (names_body, keeps_request, keeps_body);
         let named: Vec<bool> = ready.branches.iter().map(|branch| ready.names(&branch.name)).collect();
         ready.branches.iter_mut().zip(named).for_each(|(branch, named)| branch.is_named = named);
         Ok(ready)
@@ -165,44 +186,49 @@ impl Ready {
     /// Every reference in the plan.
     fn references(&self) -> impl Iterator<Item = &Reference> {
         let first = self.outline.rendered(1);
-        let first = first.iter().flat_map(|branch| self.branches[branch.at()].references());
+        let first = first.iter().flat_map(|branch| self.branches[branch.at()].call.references());
         first.chain(self.later_references())
     }
 
-    /// Every reference that is looked up after the first wave: in later ones, and in the client's answer.
+    /// Every reference that is looked up after the first wave: in later ones, in compensations, and in the client's answer.
     fn later_references(&self) -> impl Iterator<Item = &Reference> {
         let later = self.outline.waves().iter().skip(1).flat_map(|wave| wave.iter());
-        let calls = later.flat_map(|branch| self.branches[branch.at()].references());
+        let calls = later.flat_map(|branch| self.branches[branch.at()].call.references());
         let respond = self.respond.iter().flat_map(ReadyResponse::references);
         let refused = self.refused.iter().flat_map(|refused| match refused {
             ReadyRefused::PassOn => None,
             ReadyRefused::Respond(response) => Some(response.references()),
         });
-        calls.chain(respond).chain(refused.flatten())
+        let compensate = self.branches.iter().flat_map(|branch| branch.compensate.iter());
+        let compensate = compensate.flat_map(ReadyCall::references);
+        calls.chain(compensate).chain(respond).chain(refused.flatten())
     }
 }
 
+fn unknown_mode(plan: &Plan) -> InvalidPlan {
+    InvalidPlan::Plan(PlanError::Mode(plan.mode.clone()))
+}
+
 impl ReadyBranch {
-    fn new(branch: &BranchPlan) -> Result<ReadyBranch, InvalidPlan> {
-        let place = |part: &str| format!("branch {}: {part}", branch.name);
-        let paths =
-            branch.paths.iter().map(|(word, path)| Ok((word.clone(), path_template(path, &place("path"))?)));
+    fn new(branch: &BranchPlan, mode: Mode) -> Result<ReadyBranch, InvalidPlan> {
+        let compensation = |call| ReadyCall::compensation(call, &branch.name);
         Ok(ReadyBranch {
             name: Arc::from(branch.name.as_str()),
             service: Arc::from(branch.service.as_str()),
-            path: path_template(&branch.path, &place("path"))?,
-            paths: paths.collect::<Result<_, _>>()?,
-            headers: header_templates(&branch.headers, &place("headers"))?,
-            body: branch.body.as_ref().map(|body| body_template(body, &place("body"))).transpose()?,
+            call: ReadyCall::of_branch(branch, mode.first())?,
+            compensate: branch.compensate.as_ref().map(compensation).transpose()?,
             timeout: Duration::from_millis(branch.call_timeout_ms),
             asks: branch.asks,
+            step: branch.step,
+            unfenced: branch.unfenced,
+            carries_credentials: mode != Mode::Saga || branch.needs_client,
             is_named: false,
         })
     }
 
     /// The branches whose answers this one's call names.
     fn needs(&self, branches: &[ReadyBranch]) -> Result<BranchSet, InvalidPlan> {
-        let named = self.references().filter_map(|reference| match reference {
+        let named = self.call.references().filter_map(|reference| match reference {
             Reference::BranchResponse { branch, .. } => Some(branch),
             _ => None,
         });
@@ -214,18 +240,6 @@ impl ReadyBranch {
             })
         };
         named.map(place).collect()
-    }
-
-    pub(crate) fn references(&self) -> impl Iterator<Item = &Reference> {
-        self.dependencies().map(|dependency| dependency.reference)
-    }
-
-    /// What its call names, and whether it can do without.
-    pub(crate) fn dependencies(&self) -> impl Iterator<Item = Dependency<'_>> {
-        let paths = std::iter::once(&self.path).chain(self.paths.iter().map(|(_, path)| path));
-        let headers = self.headers.iter().map(|(_, value)| value);
-        let body = self.body.iter().flat_map(JsonTemplate::dependencies);
-        paths.chain(headers).flat_map(Template::dependencies).chain(body)
     }
 }
 
@@ -252,12 +266,12 @@ fn is_of_the_request(reference: &Reference) -> bool {
     !matches!(reference, Reference::BranchResponse { .. } | Reference::TransactionId)
 }
 
-fn path_template(text: &str, place: &str) -> Result<Template, InvalidPlan> {
+pub(crate) fn path_template(text: &str, place: &str) -> Result<Template, InvalidPlan> {
     let checked = Template::parse(text).and_then(|template| template.check_path().map(|()| template));
     checked.map_err(|error| invalid(place, &error))
 }
 
-fn header_templates(
+pub(crate) fn header_templates(
     headers: &[(String, String)],
     place: &str,
 ) -> Result<Vec<(String, Template)>, InvalidPlan> {
@@ -270,10 +284,10 @@ fn header_templates(
     headers.iter().map(template).collect()
 }
 
-fn body_template(body: &serde_json::Value, place: &str) -> Result<JsonTemplate, InvalidPlan> {
+pub(crate) fn body_template(body: &serde_json::Value, place: &str) -> Result<JsonTemplate, InvalidPlan> {
     JsonTemplate::compile(body).map_err(|error| invalid(place, &error))
 }
 
-fn invalid(place: &str, error: &dyn fmt::Display) -> InvalidPlan {
+pub(crate) fn invalid(place: &str, error: &dyn fmt::Display) -> InvalidPlan {
     InvalidPlan::Expression { place: place.to_owned(), message: error.to_string() }
 }

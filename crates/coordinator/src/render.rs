@@ -5,10 +5,9 @@ use crate::plans::{Ready, ReadyBranch, ReadyRefused, ReadyResponse};
 use crate::scope::{AnswerScope, RequestScope};
 use crate::turned::Turned;
 use bytes::Bytes;
-use std::sync::Arc;
 use unanimo_contract::plan::{CALL_LIMIT, CALLS_LIMIT, RESPONSE_LIMIT};
-use unanimo_contract::{Calls, ClientAnswer, Id, Problem, RenderedCall, Request, Verdict};
-use unanimo_expression::{Document, Reference, Scope, Template, Unrenderable};
+use unanimo_contract::{Calls, ClientAnswer, Id, Operation, Problem, RenderedCall, Request, Verdict};
+use unanimo_expression::{Document, Template, Unrenderable};
 use unanimo_protocol::{Begun, BranchIndex, BranchSet, Cause, Durability, Progress, Render};
 
 /// The calls of the first wave, and the request's body where it was read as JSON.
@@ -33,37 +32,27 @@ pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Ren
     let first = ready.outline.waves().first().copied().unwrap_or_default();
     let mut calls = Vec::with_capacity(first.len());
     for branch in first.iter().map(|branch| &ready.branches[branch.at()]) {
-        let call = render_call(branch, &scope).map_err(|error| unrenderable(branch, &error))?;
+        let call = branch.call.render(&scope).map_err(|error| unrenderable(branch, &error))?;
         check_call(branch, call.size()).map_err(|detail| too_large(branch, &detail))?;
         calls.push(call);
     }
-    let calls = Calls { branches: calls, trace: None };
+    let calls = Calls { branches: calls, ..Calls::default() };
     let mut size = calls.size();
     for branch in ready.outline.waves().iter().skip(1).flat_map(|wave| wave.iter()) {
         let branch = &ready.branches[branch.at()];
-        let least = probe_call(branch, &scope).map_err(|error| unrenderable(branch, &error))?;
+        let least = branch.call.probe(&scope).map_err(|error| unrenderable(branch, &error))?;
         check_call(branch, least).map_err(|detail| too_large(branch, &detail))?;
         size += least;
     }
+    for branch in &ready.branches {
+        let Some(compensate) = &branch.compensate else { continue };
+        // Without any answer it can be rendered, whatever comes: that is what compensates an unknown action.
+        let call = compensate.render(&scope).map_err(|error| unrenderable(branch, &error))?;
+        check_call(branch, call.size()).map_err(|detail| too_large(branch, &detail))?;
+        size += call.size();
+    }
     check_calls(size).map_err(|detail| Turned::away(Problem::TooLarge, &detail))?;
     Ok(Rendered { calls, document })
-}
-
-/// Renders what a later call makes of the request alone, and says how long that is: what is wrong with it is better said
-/// before anything has begun.
-fn probe_call(branch: &ReadyBranch, scope: &RequestScope) -> Result<usize, Unrenderable> {
-    let of_request = |reference: &Reference| !matches!(reference, Reference::BranchResponse { .. });
-    let mut size = branch.path.probe_path(scope, of_request)?;
-    for (_, path) in &branch.paths {
-        size += path.probe_path(scope, of_request)?;
-    }
-    for (name, value) in &branch.headers {
-        size += name.len() + value.probe_header(scope, of_request)?;
-    }
-    match &branch.body {
-        Some(body) => Ok(size + body.probe(scope, of_request)?),
-        None => Ok(size),
-    }
 }
 
 fn unrenderable(branch: &ReadyBranch, error: &Unrenderable) -> Turned {
@@ -84,25 +73,6 @@ fn check_call(branch: &ReadyBranch, size: usize) -> Result<(), String> {
 fn check_calls(size: usize) -> Result<(), String> {
     let fits = size <= CALLS_LIMIT;
     fits.then_some(()).ok_or_else(|| format!("the calls together would have {size} bytes, of {CALLS_LIMIT}"))
-}
-
-fn render_call(branch: &ReadyBranch, scope: &dyn Scope) -> Result<RenderedCall, Unrenderable> {
-    let mut body = Vec::new();
-    if let Some(template) = &branch.body {
-        template.render(scope, &mut body)?;
-    }
-    let paths = branch.paths.iter().map(|(word, path)| Ok((word.clone(), path.render_path(scope)?)));
-    let header = |(name, value): &(String, Template)| Ok((name.clone(), value.render_header(scope)?));
-    let headers = match branch.headers.as_slice() {
-        [] => Arc::default(),
-        headers => headers.iter().map(header).collect::<Result<_, _>>()?,
-    };
-    Ok(RenderedCall {
-        path: branch.path.render_path(scope)?,
-        paths: paths.collect::<Result<_, _>>()?,
-        headers,
-        body: Bytes::from(body),
-    })
 }
 
 impl Render for Open {
@@ -132,6 +102,7 @@ impl Render for Open {
             (Verdict::Rollback, Some(Cause::Refused(branch))) => self.refused(branch),
             (Verdict::Rollback, Some(Cause::Deadline)) => self.too_late(),
             (Verdict::Rollback, Some(Cause::Unusable(branch))) => self.unusable(branch),
+            (Verdict::Rollback, Some(Cause::Unanswered(branch))) => self.unanswered(branch),
             (Verdict::Rollback, Some(Cause::Unwritable)) => {
                 let detail = "the journal's segments are too small for it; what was done is being undone";
                 Problem::TooLarge.answer_for(Some(self.core.id()), None, detail)
@@ -152,6 +123,18 @@ impl Render for Open {
     fn word(&self) -> Bytes {
         self.word.clone()
     }
+
+    fn kept(&self, branch: BranchIndex) -> Bytes {
+        let is_named = self.ready.branches[branch.at()].is_named;
+        let vote = self.branches[branch.at()].vote.as_ref().filter(|_| is_named);
+        vote.map(|vote| vote.encode()).unwrap_or_default()
+    }
+
+    fn compensations(&self, branches: BranchSet) -> Bytes {
+        let own = branches.iter().filter_map(|branch| self.compensation(branch));
+        let calls: Vec<RenderedCall> = own.collect();
+        if calls.is_empty() { Bytes::new() } else { Calls { branches: calls, ..Calls::default() }.encode() }
+    }
 }
 
 /// An answer from which a later call could not be rendered.
@@ -168,8 +151,8 @@ impl Open {
         let mut calls = Vec::with_capacity(wave.len());
         for at in wave.iter() {
             let branch = &self.ready.branches[at.at()];
-            let scope = AnswerScope::new(self, branch.references());
-            let call = render_call(branch, &scope).map_err(|error| Unusable {
+            let scope = AnswerScope::new(self, branch.call.references());
+            let call = branch.call.render(&scope).map_err(|error| Unusable {
                 branch: self.whose(at, &error).unwrap_or(at),
                 detail: format!("branch {}: {error}", branch.name),
             })?;
@@ -179,7 +162,7 @@ impl Open {
                 .map_err(|detail| Unusable { branch: at, detail })?;
             calls.push(call);
         }
-        Ok(Calls { branches: calls, trace: None })
+        Ok(Calls { branches: calls, ..Calls::default() })
     }
 
     /// The branch whose answer lacks what this call names, as far as the text of the expression tells.
@@ -191,6 +174,26 @@ impl Open {
             rest.is_some_and(|rest| rest.starts_with('.'))
         };
         needs.iter().find(begins).or_else(|| needs.iter().next().filter(|_| needs.len() == 1))
+    }
+
+    /// The compensation of a branch, where it is a call of its own. An answer that breaks it is taken for none: so it could
+    /// be rendered at the beginning.
+    fn compensation(&self, branch: BranchIndex) -> Option<RenderedCall> {
+        let compensate = self.ready.branches[branch.at()].compensate.as_ref()?;
+        let scope = AnswerScope::new(self, compensate.references());
+        let rendered = compensate.render(&scope).ok().filter(|call| call.size() <= CALL_LIMIT);
+        let rendered = rendered.map_or_else(|| compensate.render(&scope.without_answers()), Ok);
+        Some(rendered.unwrap_or_else(|error| {
+            self.unrendered.borrow_mut().push(error.to_string());
+            RenderedCall::unsendable(Operation::Compensate)
+        }))
+    }
+
+    fn unanswered(&self, branch: BranchIndex) -> ClientAnswer {
+        let name = &self.ready.branches[branch.at()].name;
+        let detail =
+            format!("branch {name} did not say whether it has acted; everything is being compensated");
+        Problem::Unanswered.answer_for(Some(self.core.id()), Some(name), &detail)
     }
 
     fn unusable(&self, branch: BranchIndex) -> ClientAnswer {

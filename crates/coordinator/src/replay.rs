@@ -2,17 +2,18 @@
 
 use crate::action::Now;
 use crate::finished::Finished;
-use crate::open::Open;
+use crate::open::{Asked, Open};
 use crate::owner::Owner;
 use crate::plans::InvalidPlan;
 use crate::tally::Tally;
 use crate::timeline;
 use bytes::Bytes;
 use std::fmt;
-use unanimo_contract::{Calls, Digest, Id};
+use unanimo_contract::{Answer, BranchIndex, Calls, Digest, Id};
+use unanimo_expression::Document;
 use unanimo_protocol::fields::Malformed;
 use unanimo_protocol::planted::{Mistake, planted};
-use unanimo_protocol::{Begun, Event, Record, Settled, Transaction};
+use unanimo_protocol::{Begun, BranchSet, Event, Record, Settled, Transaction};
 
 /// Why what the journal holds cannot be driven on. The start is refused: nothing is lost, and nothing guessed.
 #[derive(Debug)]
@@ -44,6 +45,15 @@ impl fmt::Display for ReplayError {
 
 impl std::error::Error for ReplayError {}
 
+/// The rendered calls of a transaction as they were stored, until it is known which of them are still needed.
+#[derive(Debug, Default)]
+pub(crate) struct StoredCalls {
+    /// Those of each wave that was written.
+    waves: Vec<Bytes>,
+    /// The compensations that a verdict brought, and of which branches.
+    compensations: Option<(BranchSet, Bytes)>,
+}
+
 impl Owner {
     /// A plan that stands in the journal.
     pub fn replay_plan(&mut self, digest: Digest, stored: Bytes) -> Result<(), ReplayError> {
@@ -61,12 +71,17 @@ impl Owner {
         }
         if let Record::Wave(wave) = record.record() {
             let later = Bytes::copy_from_slice(&wave.calls);
-            self.replayed_calls.entry(id).or_default().push(later);
+            self.replayed_calls.entry(id).or_default().waves.push(later);
+        }
+        if let Record::Acted { branch, answer, .. } = record.record() {
+            self.replay_answer(id, *branch, answer).map_err(|error| ReplayError::Calls(id, error))?;
         }
         if let Record::Concluded(concluded) = record.record() {
             // A copy of its own: a slice would keep the whole segment in memory.
             let answer = Bytes::copy_from_slice(&concluded.answer);
             self.with(id, |open| open.note_verdict(Now::default(), answer));
+            let compensations = (concluded.tell, Bytes::copy_from_slice(&concluded.calls));
+            self.replayed_calls.entry(id).or_default().compensations = Some(compensations);
         }
         let open = self.open.get(&id);
         let moment = open.and_then(|open| timeline::moment(open, record.record(), None));
@@ -101,7 +116,8 @@ impl Owner {
             }
             self.with(id, |open| {
                 open.recovered = true;
-                open.verdict_at = open.verdict_at.map(|_| now.time);
+                open.bound_at = open.core.untold().next().map(|_| now.time);
+                open.core.restart_deadline(now.time);
                 open.enqueue(Event::Recovered);
             });
             self.drive(now, id);
@@ -129,18 +145,35 @@ impl Owner {
             self.keys.insert(key, id);
         }
         // A copy of its own: a slice would keep the whole segment in memory.
-        self.replayed_calls.insert(id, vec![Bytes::copy_from_slice(&begun.calls)]);
+        let waves = vec![Bytes::copy_from_slice(&begun.calls)];
+        self.replayed_calls.insert(id, StoredCalls { waves, compensations: None });
         Ok(open)
+    }
+
+    /// What a branch of a saga answered that has acted: others may name it.
+    fn replay_answer(&mut self, id: Id, branch: BranchIndex, stored: &Bytes) -> Result<(), Malformed> {
+        let vote =
+            (!stored.is_empty()).then(|| Answer::decode(Bytes::copy_from_slice(stored))).transpose()?;
+        let side = self.open.get_mut(&id).and_then(|open| open.branches.get_mut(branch.at()));
+        if let (Some(side), Some(vote)) = (side, vote) {
+            side.vote = Some(Box::new(vote));
+        }
+        Ok(())
     }
 }
 
 /// Reads the calls of every wave that was written.
-fn reopen_calls(open: &mut Open, stored: Vec<Bytes>) -> Result<(), Malformed> {
+fn reopen_calls(open: &mut Open, stored: StoredCalls) -> Result<(), Malformed> {
     let mut calls = Vec::new();
-    for stored in stored {
-        let Calls { branches, trace } = Calls::decode(stored)?;
+    for stored in stored.waves {
+        let Calls { branches, trace, request } = Calls::decode(stored)?;
         calls.extend(branches);
         open.trace = open.trace.take().or(trace);
+        if let Some(request) = request.filter(|_| open.verdict().is_none()) {
+            // It was read as JSON before anything began.
+            let document = Document::parse(request.body.clone()).ok();
+            open.asked = Some(Box::new(Asked { request, document }));
+        }
     }
     let mut calls = calls.into_iter();
     for wave in open.ready.outline.clone().waves().iter().take(open.core.waves().into()) {
@@ -151,7 +184,10 @@ fn reopen_calls(open: &mut Open, stored: Vec<Bytes>) -> Result<(), Malformed> {
         if of_wave.len() < wave.len() {
             return Err(Malformed::CutShort);
         }
-        open.set_calls(*wave, Calls { branches: of_wave, trace: None });
+        open.set_calls(*wave, Calls { branches: of_wave, ..Calls::default() });
+    }
+    if let Some((tell, compensations)) = stored.compensations {
+        open.note_compensations(tell, compensations)?;
     }
     if calls.next().is_some() { Err(Malformed::CutShort) } else { Ok(()) }
 }

@@ -62,6 +62,11 @@ impl<'a> AnswerScope<'a> {
         let document = open.asked.as_ref().and_then(|asked| asked.document.as_ref());
         AnswerScope { request: RequestScope { id: open.core.id(), request, document }, answers }
     }
+
+    /// The same where nobody has answered.
+    pub(crate) fn without_answers(self) -> RequestScope<'a> {
+        self.request
+    }
 }
 
 impl Scope for AnswerScope<'_> {

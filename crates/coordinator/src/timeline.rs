@@ -34,6 +34,13 @@ pub(crate) fn moment(open: &Open, record: &Record, at_unix_ms: Option<u64>) -> O
             status: status(*branch),
             ..of(MomentKind::Answered)
         },
+        Record::Acted { branch, outcome, .. } => Moment {
+            branch: Some(*branch),
+            operation: Some(Operation::Act),
+            outcome: Some(*outcome),
+            status: status(*branch),
+            ..of(MomentKind::Answered)
+        },
         Record::Concluded(concluded) => {
             Moment { verdict: Some(concluded.verdict), cause: concluded.cause, ..of(MomentKind::Verdict) }
         }

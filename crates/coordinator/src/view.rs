@@ -9,7 +9,7 @@ use unanimo_contract::operations::{
     Asked, Body, BranchView, Cursor, Exchange, Flag, Heard, Moment, MomentKind, Timeline, Traits,
 };
 use unanimo_contract::trace::Trace;
-use unanimo_contract::{BranchIndex, Detail, Filter, Id, Page, Status, Token, Verdict, View};
+use unanimo_contract::{BranchIndex, Detail, Filter, Id, Mode, Page, Status, Token, Verdict, View};
 use unanimo_protocol::{Cause, Progress};
 
 impl Owner {
@@ -188,7 +188,7 @@ fn view_of_open(open: &Open) -> View {
         BranchView {
             name: ready.name.to_string(),
             service: ready.service.to_string(),
-            progress: open.core.progress(branch).map_or("", progress_word),
+            progress: open.core.progress(branch).map_or("", |progress| progress_word(open, progress)),
             attempts: Some(side.sent),
             last_answer: side.last_answer.map(|answer| answer.to_string()),
         }
@@ -241,14 +241,19 @@ fn view_of_finished(id: Id, finished: &Finished) -> View {
 /// The branch that refused, or whose answer was of no use, where that is why.
 fn at_fault(ready: &Ready, cause: Option<Cause>) -> Option<String> {
     match cause? {
-        Cause::Refused(branch) | Cause::Unusable(branch) => {
+        Cause::Refused(branch) | Cause::Unusable(branch) | Cause::Unanswered(branch) => {
             Some(ready.branches[branch.at()].name.to_string())
         }
         Cause::Deadline | Cause::Interrupted | Cause::Unwritable | Cause::ByHand => None,
     }
 }
 
-fn progress_word(progress: Progress) -> &'static str {
+fn progress_word(open: &Open, progress: Progress) -> &'static str {
+    match (open.ready.outline.mode(), open.verdict(), progress) {
+        (Mode::Saga, Some(Verdict::Rollback), Progress::Told) => return "compensated",
+        (Mode::Saga, _, Progress::Ready | Progress::Told) => return "acted",
+        _ => {}
+    }
     match progress {
         Progress::Idle => "idle",
         Progress::Asked => "asked",

@@ -1,6 +1,7 @@
 //! What a plan's expressions name of a request: nothing else is collected.
 
 use http::HeaderName;
+use unanimo_contract::plan::CallPlan;
 use unanimo_contract::{Plan, RefusedPlan, ResponsePlan};
 use unanimo_expression::{JsonTemplate, Reference, Template};
 
@@ -21,6 +22,11 @@ impl Named {
                 named.note_text(text)?;
             }
             named.note_body(branch.body.as_ref())?;
+            if let Some(CallPlan { path, headers, body, .. }) = &branch.compensate {
+                named.note_text(path)?;
+                headers.iter().try_for_each(|(_, text)| named.note_text(text))?;
+                named.note_body(body.as_ref())?;
+            }
         }
         let refused = match &plan.refused {
             Some(RefusedPlan::Respond(response)) => Some(response),
@@ -82,7 +88,6 @@ mod tests {
         let branch = BranchPlan {
             name: "only".to_owned(),
             service: "s".to_owned(),
-            after: vec![],
             path: text("path"),
             paths: vec![("commit".to_owned(), text("own_path"))],
             headers: vec![("x".to_owned(), text("header"))],
@@ -90,7 +95,8 @@ mod tests {
                 json!({ "x": "${request.query.q}", "y": "${request.query.r + request.query.q}", "z": 1 }),
             ),
             call_timeout_ms: 1,
-            asks: false,
+            compensate: Some(CallPlan { path: text("undo"), ..CallPlan::default() }),
+            ..BranchPlan::default()
         };
         let plan = Plan {
             language: plan::LANGUAGE,

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 use unanimo_protocol::fields::{self, Field, Malformed, put_bytes, put_number};
 use unanimo_protocol::{
-    Begun, BranchIndex, BranchSet, Cause, Concluded, Digest, Durability, Id, Key, Record, Resolution,
+    Begun, BranchIndex, BranchSet, Cause, Concluded, Digest, Durability, Id, Key, Outcome, Record, Resolution,
     Resolved, Settled, Token, Verdict, Wave,
 };
 
@@ -25,6 +25,7 @@ const TOLD: u8 = 4;
 const HEURISTIC: u8 = 5;
 const ENDED: u8 = 6;
 const WAVE: u8 = 7;
+const ACTED: u8 = 8;
 const RESOLVED: u8 = 9;
 
 /// One thing that the journal remembers.
@@ -77,7 +78,8 @@ pub(crate) fn bound(record: &Record) -> usize {
     let strings = match record {
         Record::Begun(begun) => begun.calls.len(),
         Record::Wave(wave) => wave.calls.len(),
-        Record::Concluded(concluded) => concluded.answer.len(),
+        Record::Acted { answer, .. } => answer.len(),
+        Record::Concluded(concluded) => concluded.answer.len() + concluded.calls.len(),
         Record::Resolved(resolved) => resolved.word.len(),
         _ => 0,
     };
@@ -102,6 +104,11 @@ pub(crate) fn put_record(out: &mut Vec<u8>, transaction: Id, record: &Record) {
     match record {
         Record::Begun(begun) => put_entry(out, transaction, BEGUN, |out| put_begun(out, begun)),
         Record::Wave(wave) => put_entry(out, transaction, WAVE, |out| put_bytes(out, 1, &wave.calls)),
+        Record::Acted { branch, outcome, answer } => put_entry(out, transaction, ACTED, |out| {
+            put_number(out, 1, branch.0.into());
+            put_number(out, 2, u64::from(*outcome == Outcome::ReadOnly));
+            put_bytes(out, 3, answer);
+        }),
         Record::Concluded(concluded) => {
             put_entry(out, transaction, CONCLUDED, |out| put_concluded(out, concluded));
         }
@@ -158,10 +165,17 @@ fn put_concluded(out: &mut Vec<u8>, concluded: &Concluded) {
             put_number(out, 2, 4);
             put_number(out, 3, branch.0.into());
         }
+        Some(Cause::Unanswered(branch)) => {
+            put_number(out, 2, 6);
+            put_number(out, 3, branch.0.into());
+        }
     }
     put_number(out, 4, concluded.tell.bits().into());
     put_bytes(out, 5, &concluded.answer);
     put_number(out, 6, u64::from(concluded.durability == Durability::Forced));
+    if !concluded.calls.is_empty() {
+        put_bytes(out, 7, &concluded.calls);
+    }
 }
 
 fn put_resolved(out: &mut Vec<u8>, resolved: &Resolved) {
@@ -197,6 +211,7 @@ fn read_entry(kind: u8, body: Bytes) -> Result<Entry, Unreadable> {
         PLAN => return Ok(read_plan(body)?),
         BEGUN => Record::Begun(read_begun(body)?),
         WAVE => Record::Wave(read_wave(body)?),
+        ACTED => read_acted(body)?,
         CONCLUDED => Record::Concluded(read_concluded(body)?),
         TOLD => Record::Told { branch: read_branch(body)? },
         HEURISTIC => Record::Heuristic { branch: read_branch(body)? },
@@ -273,9 +288,27 @@ fn read_wave(body: Bytes) -> Result<Wave, Malformed> {
     Ok(Wave { calls: calls.ok_or(Malformed::MissingField(1))?, durability: Durability::Forced })
 }
 
+fn read_acted(body: Bytes) -> Result<Record, Malformed> {
+    let (mut acted, mut outcome, mut answer) = (None, None, None);
+    for field in fields::read(body) {
+        let field = field?;
+        match field.number {
+            1 => acted = Some(branch(&field)?),
+            2 => outcome = Some(if flag(&field)? { Outcome::ReadOnly } else { Outcome::Done }),
+            3 => answer = Some(field.value),
+            other => return Err(Malformed::UnknownField(other)),
+        }
+    }
+    Ok(Record::Acted {
+        branch: acted.ok_or(Malformed::MissingField(1))?,
+        outcome: outcome.ok_or(Malformed::MissingField(2))?,
+        answer: answer.ok_or(Malformed::MissingField(3))?,
+    })
+}
+
 fn read_concluded(body: Bytes) -> Result<Concluded, Malformed> {
     let (mut verdict, mut why, mut fault) = (None, None, None);
-    let (mut tell, mut answer, mut durability) = (None, None, None);
+    let (mut tell, mut answer, mut durability, mut calls) = (None, None, None, None);
     for field in fields::read(body) {
         let field = field?;
         match field.number {
@@ -285,6 +318,7 @@ fn read_concluded(body: Bytes) -> Result<Concluded, Malformed> {
             4 => tell = Some(BranchSet::from_bits(field.small()?)),
             5 => answer = Some(field.value),
             6 => durability = Some(if flag(&field)? { Durability::Forced } else { Durability::Lazy }),
+            7 => calls = Some(field.value),
             other => return Err(Malformed::UnknownField(other)),
         }
     }
@@ -292,7 +326,8 @@ fn read_concluded(body: Bytes) -> Result<Concluded, Malformed> {
         (None, None) => None,
         (Some(1), Some(branch)) => Some(Cause::Refused(branch)),
         (Some(4), Some(branch)) => Some(Cause::Unusable(branch)),
-        (Some(1 | 4), None) => return Err(Malformed::MissingField(3)),
+        (Some(6), Some(branch)) => Some(Cause::Unanswered(branch)),
+        (Some(1 | 4 | 6), None) => return Err(Malformed::MissingField(3)),
         (Some(2), None) => Some(Cause::Deadline),
         (Some(3), None) => Some(Cause::Interrupted),
         (Some(5), None) => Some(Cause::Unwritable),
@@ -304,6 +339,7 @@ fn read_concluded(body: Bytes) -> Result<Concluded, Malformed> {
         cause,
         tell: tell.ok_or(Malformed::MissingField(4))?,
         answer: answer.ok_or(Malformed::MissingField(5))?,
+        calls: calls.unwrap_or_default(),
         durability: durability.ok_or(Malformed::MissingField(6))?,
     })
 }

@@ -1,9 +1,9 @@
-//! Participants that speak HTTP/1.1: one POST for each operation.
+//! Participants that speak HTTP/1.1: one request for each operation.
 
 use crate::Participant;
 use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use http_body_util::BodyExt;
 use std::cell::RefCell;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use unanimo_contract::inquiry::INQUIRIES;
 use unanimo_contract::plan::ANSWER_LIMIT;
-use unanimo_contract::{Answer, Asked, Outcome, ParticipantCall, Reading, headers, outcome};
+use unanimo_contract::{Answer, Outcome, ParticipantCall, Reading, headers, outcome};
 use unanimo_upstream::{Affinity, Body, Trial, Upstream};
 
 const TRANSACTION: HeaderName = HeaderName::from_static(headers::TRANSACTION);
@@ -125,7 +125,7 @@ fn request(
     let uri: Uri = call.path.parse().map_err(|_| Unsendable)?;
     let body = if call.body.is_empty() { Body::Empty } else { Body::Full(call.body.clone()) };
     let mut request = Request::new(body);
-    *request.method_mut() = Method::POST;
+    *request.method_mut() = call.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = map;
     Ok(request)
@@ -169,10 +169,9 @@ fn insert_ours(map: &mut HeaderMap, call: &ParticipantCall) -> Result<(), Unsend
 async fn answer(call: &ParticipantCall, response: Response<unanimo_upstream::Answer>) -> Answer {
     let (head, body) = response.into_parts();
     let text = |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let asked = Asked { operation: call.operation, attempt: call.attempt, conflicts: call.conflicts };
     // An outcome header that is not even text is garbage, not absence.
     let word = head.headers.get(headers::OUTCOME).map(|value| value.to_str().unwrap_or("unreadable"));
-    let reading = outcome::read(asked, head.status.as_u16(), word, text(&RETRY_AFTER));
+    let reading = outcome::read(call.asked(), head.status.as_u16(), word, text(&RETRY_AFTER));
     let content_type = text(&CONTENT_TYPE).map(str::to_owned);
     match read(body).await {
         Ok(body) => Answer { reading, status: Some(head.status.as_u16()), content_type, body },

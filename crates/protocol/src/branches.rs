@@ -80,6 +80,22 @@ impl BranchSet {
         BranchSet(self.0 | other.0)
     }
 
+    /// The branches of this set that are not in the other.
+    pub fn without(self, other: BranchSet) -> BranchSet {
+        BranchSet(self.0 & !other.0)
+    }
+
+    /// The branches of both sets.
+    pub fn intersection(self, other: BranchSet) -> BranchSet {
+        BranchSet(self.0 & other.0)
+    }
+
+    /// The set with one branch more.
+    pub fn with(mut self, branch: BranchIndex) -> BranchSet {
+        self.insert(branch);
+        self
+    }
+
     /// The branches, lowest first.
     pub fn iter(self) -> impl Iterator<Item = BranchIndex> + Clone {
         let mut left = self.0;

@@ -22,12 +22,13 @@ pub mod resolution;
 pub mod state;
 pub mod time;
 pub mod transaction;
+mod waves;
 pub mod words;
 
 pub use branches::{BranchIndex, BranchSet};
 pub use event::Event;
 pub use id::{Epoch, Id, Node, Shard, Token};
-pub use outline::{BranchOutline, Outline, OutlineError};
+pub use outline::{BranchOutline, Outline, OutlineError, Step};
 pub use record::{Begun, Cause, Concluded, Digest, Durability, Key, NotVolatile, Record, Settled, Wave};
 pub use resolution::{Resolution, Resolved, Unresolvable};
 pub use state::{Progress, State};

@@ -1,7 +1,10 @@
 //! What the core knows of a plan: mode, deadline, the order of branches, and the waves in which calls are rendered.
 
+use crate::planted::{Mistake, planted};
+use crate::waves::{self, Waves};
 use crate::{BranchIndex, BranchSet, Mode};
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// What the core knows of a plan.
@@ -10,8 +13,35 @@ pub struct Outline {
     mode: Mode,
     deadline: Duration,
     branches: Vec<BranchOutline>,
-    /// Invariant: no branch is in two waves, each is in one, and a wave needs answers of earlier waves alone.
-    waves: Vec<BranchSet>,
+    waves: Waves,
+    /// For each branch those that wait for it, directly or by way of others.
+    followers: Vec<BranchSet>,
+}
+
+/// What a branch of a saga is to it: whether it can be made good again. Elsewhere every branch can be undone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// What it did can be compensated.
+    #[default]
+    Compensatable,
+    /// The point of no return: once it may have acted nothing is compensated any more, unless it refuses.
+    Pivot,
+    /// It acts after the verdict, may not refuse, and is asked until it has acted.
+    Retriable,
+}
+
+impl Step {
+    /// Every step.
+    pub const ALL: [Step; 3] = [Step::Compensatable, Step::Pivot, Step::Retriable];
+
+    /// The word that configuration and plans use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Step::Compensatable => "compensatable",
+            Step::Pivot => "pivot",
+            Step::Retriable => "retriable",
+        }
+    }
 }
 
 /// What the core knows of one branch.
@@ -23,6 +53,14 @@ pub struct BranchOutline {
     pub needs: BranchSet,
     /// Whether its participant asks for the verdict of what it has prepared, so that nobody has to tell it.
     pub asks: bool,
+    /// What it is to a saga.
+    pub step: Step,
+    /// Whether its participant keeps no marks: in a saga it acts alone, and is never asked twice to do so.
+    pub unfenced: bool,
+    /// How often an action may be asked for until the saga gives it up; until the deadline where nothing is said.
+    pub attempts: Option<NonZeroU32>,
+    /// Whether its first call carries a credential that the client alone has: nobody can repeat it after a crash.
+    pub needs_client: bool,
 }
 
 /// Why a plan cannot be a transaction.
@@ -36,6 +74,20 @@ pub enum OutlineError {
     UnknownBranch(BranchIndex),
     /// This branch waits for itself, perhaps by way of others.
     Cycle(BranchIndex),
+    /// Every step of the saga acts after its verdict, and nobody decides it.
+    NobodyDecides,
+    /// A second pivot.
+    SecondPivot(BranchIndex),
+    /// This compensatable branch waits for the pivot, or for a retriable one.
+    PastPivot(BranchIndex),
+    /// The pivot does not wait for this compensatable branch.
+    BesidePivot(BranchIndex),
+    /// The pivot's participant keeps no marks, so that it could neither be asked again nor compensated.
+    UnfencedPivot(BranchIndex),
+    /// This branch names the answer of a retriable one, which acts after the verdict.
+    NamesRetriable(BranchIndex),
+    /// This branch may have to act after a crash, and needs a credential that its client alone had.
+    NeedsClient(BranchIndex),
 }
 
 impl fmt::Display for OutlineError {
@@ -50,6 +102,23 @@ impl fmt::Display for OutlineError {
             }
             OutlineError::Cycle(branch) => {
                 write!(f, "branch {branch} waits for itself, perhaps by way of others")
+            }
+            OutlineError::NobodyDecides => {
+                f.write_str("every step of the saga is retriable, and none decides it")
+            }
+            OutlineError::SecondPivot(branch) => write!(f, "branch {branch} is a second pivot"),
+            OutlineError::PastPivot(branch) => {
+                write!(f, "branch {branch} can be compensated, and waits for one that cannot")
+            }
+            OutlineError::BesidePivot(branch) => write!(f, "the pivot does not wait for branch {branch}"),
+            OutlineError::UnfencedPivot(branch) => {
+                write!(f, "branch {branch} is the pivot, and its service keeps no fence")
+            }
+            OutlineError::NamesRetriable(branch) => {
+                write!(f, "branch {branch} names the answer of a retriable one, which acts after the verdict")
+            }
+            OutlineError::NeedsClient(branch) => {
+                write!(f, "branch {branch} needs the client's credential, which a crash forgets")
             }
         }
     }
@@ -75,8 +144,12 @@ impl Outline {
         if let Some(at) = branches.iter().position(unknown) {
             return Err(OutlineError::UnknownBranch(BranchIndex(at as u8)));
         }
-        let waves = waves(&branches)?;
-        Ok(Outline { mode, deadline, branches, waves })
+        let waves = match mode {
+            Mode::TwoPhase | Mode::Tcc => waves::by_data(&branches)?,
+            Mode::Saga => waves::of_saga(&branches)?,
+        };
+        let followers = waves::followers(&branches);
+        Ok(Outline { mode, deadline, branches, waves, followers })
     }
 
     /// The protocol.
@@ -96,17 +169,54 @@ impl Outline {
 
     /// The branches whose calls are rendered at one moment, wave by wave; the first is rendered at the beginning.
     pub fn waves(&self) -> &[BranchSet] {
-        &self.waves
+        &self.waves.waves
     }
 
     /// The branches whose calls are rendered once so many waves are.
     pub fn rendered(&self, waves: u8) -> BranchSet {
-        self.waves.iter().take(waves.into()).copied().fold(BranchSet::EMPTY, BranchSet::union)
+        self.waves().iter().take(waves.into()).copied().fold(BranchSet::EMPTY, BranchSet::union)
     }
 
-    /// The branches whose answers the calls of a wave name.
-    pub fn needs(&self, wave: BranchSet) -> BranchSet {
-        wave.iter().map(|branch| self.branches[branch.at()].needs).fold(BranchSet::EMPTY, BranchSet::union)
+    /// The branches that must have voted before the wave at this place can be rendered.
+    pub fn gate(&self, wave: usize) -> BranchSet {
+        self.waves.gates.get(wave).copied().unwrap_or_default()
+    }
+
+    /// The branches whose votes decide: all of them, but for a saga's retriable ones.
+    pub fn voters(&self) -> BranchSet {
+        self.waves.voters
+    }
+
+    /// The branches of a saga that act after its verdict.
+    pub fn retriable(&self) -> BranchSet {
+        BranchSet::first(self.branches.len()).without(self.voters())
+    }
+
+    /// The branches of a saga that can be compensated.
+    pub fn compensatable(&self) -> BranchSet {
+        self.pivot().map_or(self.voters(), |pivot| self.voters().without(BranchSet::EMPTY.with(pivot)))
+    }
+
+    /// The saga's point of no return, where it has one.
+    pub fn pivot(&self) -> Option<BranchIndex> {
+        self.waves.pivot.map(|(branch, _)| branch)
+    }
+
+    /// Whether the pivot may have acted once so many waves are rendered.
+    pub fn is_past_return(&self, waves: u8) -> bool {
+        self.waves.pivot.is_some_and(|(_, past)| waves >= past)
+    }
+
+    /// The branches that wait for this one, directly or by way of others: what they did is made good before.
+    pub fn followers(&self, branch: BranchIndex) -> BranchSet {
+        self.followers[branch.at()]
+    }
+
+    /// Whether a saga can go on after a crash before its pivot: every action can be asked for again.
+    pub fn can_resume(&self) -> bool {
+        let needs_client =
+            |branch: &BranchOutline| branch.needs_client && !planted(Mistake::ResumesWithoutCredential);
+        self.mode == Mode::Saga && !self.branches.iter().any(|branch| branch.unfenced || needs_client(branch))
     }
 
     /// Whether a beginning need not be written: whoever has prepared asks, and an unknown transaction means rollback.
@@ -116,38 +226,8 @@ impl Outline {
 }
 
 impl BranchOutline {
-    fn waits_for(&self) -> BranchSet {
+    /// The branches that must have voted before it is called.
+    pub(crate) fn waits_for(&self) -> BranchSet {
         self.after.union(self.needs)
-    }
-}
-
-/// Sorts the branches into waves; refuses branches that wait for themselves.
-///
-/// A wave is rendered as one, when the last answer that any of its calls names is there. A branch that comes `after`
-/// another is therefore at no earlier stage than that one: else a wave could wait for a branch that waits for the wave.
-fn waves(branches: &[BranchOutline]) -> Result<Vec<BranchSet>, OutlineError> {
-    let mut stages: Vec<Option<usize>> = vec![None; branches.len()];
-    let mut waves = vec![BranchSet::EMPTY];
-    for _ in branches {
-        for (at, branch) in branches.iter().enumerate() {
-            let of = |set: BranchSet| {
-                set.iter().map(|other| stages[other.at()]).try_fold(0, |most, stage| Some(most.max(stage?)))
-            };
-            let data =
-                if branch.needs.is_empty() { Some(0) } else { of(branch.needs).map(|stage| stage + 1) };
-            let (None, Some(data), Some(order)) = (stages[at], data, of(branch.after)) else { continue };
-            let stage = data.max(order);
-            stages[at] = Some(stage);
-            // Without data there is nothing to wait for: such a call is rendered at the beginning.
-            let wave = if branch.needs.is_empty() { 0 } else { stage };
-            if waves.len() <= wave {
-                waves.resize(wave + 1, BranchSet::EMPTY);
-            }
-            waves[wave].insert(BranchIndex(at as u8));
-        }
-    }
-    match stages.iter().position(Option::is_none) {
-        Some(stuck) => Err(OutlineError::Cycle(BranchIndex(stuck as u8))),
-        None => Ok(waves),
     }
 }

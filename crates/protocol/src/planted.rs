@@ -37,11 +37,27 @@ pub enum Mistake {
     DamageIsTorn,
     /// Batches carry no salt.
     NoSalt,
+    /// The intent to take a saga's next step is not recorded before the step is taken.
+    IntentUnrecorded,
+    /// A saga's action whose answer never came is not compensated.
+    SkipsUnknownAction,
+    /// A saga is rolled back although its pivot may have acted.
+    CompensatesPastPivot,
+    /// A saga's compensations begin before its rollback is durable.
+    SagaRollbackLazy,
+    /// After a crash a saga goes on whose actions need a credential that its client alone had.
+    ResumesWithoutCredential,
+    /// Compensations run in the order of the actions.
+    CompensatesForwards,
+    /// Retriable steps act before the saga's verdict.
+    RetriableTooEarly,
+    /// A step of a service that keeps no fence is asked again when its answer did not come.
+    RepeatsUnfenced,
 }
 
 impl Mistake {
     /// Every mistake.
-    pub const ALL: [Mistake; 15] = [
+    pub const ALL: [Mistake; 23] = [
         Mistake::ConflictRefuses,
         Mistake::SparesAfterRetry,
         Mistake::CountsAnew,
@@ -57,6 +73,14 @@ impl Mistake {
         Mistake::TornIsDamage,
         Mistake::DamageIsTorn,
         Mistake::NoSalt,
+        Mistake::IntentUnrecorded,
+        Mistake::SkipsUnknownAction,
+        Mistake::CompensatesPastPivot,
+        Mistake::SagaRollbackLazy,
+        Mistake::ResumesWithoutCredential,
+        Mistake::CompensatesForwards,
+        Mistake::RetriableTooEarly,
+        Mistake::RepeatsUnfenced,
     ];
 
     /// The word for it.
@@ -77,6 +101,14 @@ impl Mistake {
             Mistake::TornIsDamage => "torn-is-damage",
             Mistake::DamageIsTorn => "damage-is-torn",
             Mistake::NoSalt => "no-salt",
+            Mistake::IntentUnrecorded => "intent-unrecorded",
+            Mistake::SkipsUnknownAction => "skips-unknown-action",
+            Mistake::CompensatesPastPivot => "compensates-past-pivot",
+            Mistake::SagaRollbackLazy => "saga-rollback-lazy",
+            Mistake::ResumesWithoutCredential => "resumes-without-credential",
+            Mistake::CompensatesForwards => "compensates-forwards",
+            Mistake::RetriableTooEarly => "retriable-too-early",
+            Mistake::RepeatsUnfenced => "repeats-unfenced",
         }
     }
 }

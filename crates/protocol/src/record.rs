@@ -77,6 +77,8 @@ pub enum Cause {
     Unwritable,
     /// An operator chose so, for a transaction in quarantine.
     ByHand,
+    /// This branch was asked as often as it may be, and nobody knows what it did.
+    Unanswered(BranchIndex),
 }
 
 impl Cause {
@@ -89,6 +91,7 @@ impl Cause {
             Cause::Unusable(_) => "unusable-answer",
             Cause::Unwritable => "too-large",
             Cause::ByHand => "by-hand",
+            Cause::Unanswered(_) => "unanswered",
         }
     }
 }
@@ -104,9 +107,11 @@ pub struct Concluded {
     pub tell: BranchSet,
     /// What the client is told. Opaque here.
     pub answer: Bytes,
+    /// The rendered compensations of a saga that differ from what was sent before; empty elsewhere. Opaque here.
+    pub calls: Bytes,
     /// A commit is forced. A rollback is lazy where its absence already means rollback, and forced where a client may
-    /// come back for the answer with its idempotency key. Volatile where nothing was written: a rollback then, or a
-    /// commit that nobody needs to hear of.
+    /// come back for the answer with its idempotency key, and in every saga, which would go on without it. Volatile
+    /// where nothing was written: a rollback then, or a commit that nobody needs to hear of.
     pub durability: Durability,
 }
 
@@ -135,6 +140,15 @@ pub enum Record {
         operation: Operation,
         /// With which meaning.
         outcome: Outcome,
+    },
+    /// A branch of a saga has acted, and others go on. Lazy: a crash only makes us ask it again.
+    Acted {
+        /// Which branch.
+        branch: BranchIndex,
+        /// Done, or done with nothing to compensate.
+        outcome: Outcome,
+        /// What it answered, where somebody names that later; else empty. Opaque here.
+        answer: Bytes,
     },
     /// It was decided. As durable as it says.
     Concluded(Concluded),
@@ -165,7 +179,7 @@ impl Record {
             Record::Concluded(concluded) => concluded.durability,
             Record::Heuristic { .. } | Record::Resolved(_) => Durability::Forced,
             Record::Sent { .. } | Record::Answered { .. } | Record::Forgotten => Durability::Volatile,
-            Record::Told { .. } | Record::Ended => Durability::Lazy,
+            Record::Acted { .. } | Record::Told { .. } | Record::Ended => Durability::Lazy,
         }
     }
 }

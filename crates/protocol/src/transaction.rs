@@ -3,10 +3,10 @@
 //! Calls are derived from state, never stored as things to do. So recovery is no special path: it is replay, then
 //! the first [`Transaction::due`].
 
-use crate::mode::{self, atomic, by_hand};
+use crate::mode::{self, by_hand};
 use crate::planted::{Mistake, planted};
 use crate::{
-    Begun, BranchIndex, BranchSet, Cause, Concluded, Durability, Event, Id, Operation, Outcome, Outline,
+    Begun, BranchIndex, BranchSet, Cause, Concluded, Durability, Event, Id, Mode, Operation, Outcome, Outline,
     Progress, Record, Resolution, Settled, State, Time, Unresolvable, Verdict,
 };
 use bytes::Bytes;
@@ -22,6 +22,12 @@ pub trait Render {
 
     /// What the client is told under this verdict; `cause` says why it isn't a commit.
     fn answer(&self, verdict: Verdict, cause: Option<Cause>) -> Bytes;
+
+    /// What a branch of a saga answered, where somebody names that later; else nothing.
+    fn kept(&self, branch: BranchIndex) -> Bytes;
+
+    /// The compensations of a saga, those that carry something else than the action did.
+    fn compensations(&self, branches: BranchSet) -> Bytes;
 
     /// Who ends something by hand, when and why; asked only where somebody does.
     fn word(&self) -> Bytes {
@@ -75,6 +81,8 @@ pub struct Transaction {
     replayed: bool,
     /// Whether nothing is called, and nothing decided, before an operator has chosen.
     quarantined: bool,
+    /// Whether an operator has chosen the verdict, and vouches for the branches that nobody has heard of.
+    vouched: bool,
 }
 
 impl Transaction {
@@ -93,6 +101,7 @@ impl Transaction {
             ended: false,
             replayed: false,
             quarantined: false,
+            vouched: false,
         }
     }
 
@@ -128,17 +137,14 @@ impl Transaction {
                 if !self.awaits(branch, operation, attempt) {
                     return Vec::new();
                 }
-                match operation.tells() {
-                    None => mode::voted(self, branch, outcome, render),
-                    Some(verdict) => atomic::acknowledged(self, branch, verdict, outcome),
-                }
+                mode::answered(self, branch, operation, outcome, render)
             }
             Event::Promised if !self.written && self.concluded.is_none() => {
                 vec![Record::Begun(render.begun(self.waves, Durability::Forced))]
             }
-            Event::Unwritable => atomic::given_up(self, Cause::Unwritable, render),
-            Event::DeadlinePassed => atomic::given_up(self, Cause::Deadline, render),
-            Event::Recovered => atomic::given_up(self, Cause::Interrupted, render),
+            Event::Unwritable => mode::unwritable(self, render),
+            Event::DeadlinePassed => mode::given_up(self, Cause::Deadline, render),
+            Event::Recovered => mode::recovered(self, render),
             Event::Submitted | Event::Promised => Vec::new(),
         }
     }
@@ -160,6 +166,7 @@ impl Transaction {
                 }
             }
             Record::Answered { branch, operation, outcome } => self.note_answer(branch, operation, outcome),
+            Record::Acted { branch, outcome, .. } => self.note_answer(branch, Operation::Act, outcome),
             Record::Concluded(concluded) => self.conclude(concluded),
             Record::Told { branch } => {
                 let branch = &mut self.branches[branch.at()];
@@ -198,9 +205,15 @@ impl Transaction {
         })
     }
 
-    /// When time itself becomes an event: the deadline, until there is a verdict.
+    /// When time itself becomes an event: the deadline, until there is a verdict, or no way back.
     pub fn wake(&self) -> Option<Time> {
-        self.concluded.is_none().then_some(self.deadline)
+        let waits = self.concluded.is_none() && !self.is_past_return() && !self.acts_unfenced();
+        waits.then_some(self.deadline)
+    }
+
+    /// Begins the deadline anew, for a transaction that goes on after a crash: the time before it is not known.
+    pub fn restart_deadline(&mut self, now: Time) {
+        self.deadline = now + self.outline.deadline();
     }
 
     // ---- what can be seen ----
@@ -261,10 +274,20 @@ impl Transaction {
         by_hand::may_resolve(self, what)
     }
 
-    /// The branches that are still to hear of the verdict. None of an open transaction: it waits for a person.
+    /// The branches without whose word it cannot end any more: those that are still to hear of the verdict, or the pivot
+    /// that may have acted.
     pub fn untold(&self) -> impl Iterator<Item = BranchIndex> {
-        let tell = self.concluded.map_or(BranchSet::EMPTY, |(_, _, tell)| tell);
+        let pivot = self.outline.pivot().filter(|pivot| self.is_past_return() && !self.has_voted_yes(*pivot));
+        let tell = match self.concluded {
+            Some((_, _, tell)) => tell,
+            None => pivot.into_iter().collect(),
+        };
         tell.iter().filter(|branch| !self.has_heard(*branch))
+    }
+
+    /// Whether it is a saga whose pivot may have acted: without a refusal it only goes forward.
+    pub fn is_past_return(&self) -> bool {
+        self.outline.is_past_return(self.waves)
     }
 
     /// Where a branch stands; `None` for a branch that isn't there.
@@ -322,14 +345,49 @@ impl Transaction {
         {
             return false;
         }
+        let after = self.outline.branches()[at.at()].after;
         match self.concluded {
             None => {
                 matches!(branch.progress, Progress::Idle | Progress::Asked)
                     && self.outline.rendered(self.waves).contains(at)
-                    && self.outline.branches()[at.at()].after.iter().all(|before| self.has_voted_yes(before))
+                    && self.votes(at)
+                    && after.iter().all(|before| self.has_voted_yes(before))
             }
-            Some((_, _, tell)) => tell.contains(at) && !self.has_heard(at),
+            Some((verdict, _, tell)) => {
+                tell.contains(at) && !self.has_heard(at) && self.comes_now(verdict, at, after)
+            }
         }
+    }
+
+    /// Whether its vote is wanted before the verdict.
+    fn votes(&self, branch: BranchIndex) -> bool {
+        self.outline.voters().contains(branch) || planted(Mistake::RetriableTooEarly)
+    }
+
+    /// Whether a branch that must hear of the verdict may be called already: only in a saga is there an order.
+    fn comes_now(&self, verdict: Verdict, at: BranchIndex, after: BranchSet) -> bool {
+        if self.outline.mode() != Mode::Saga {
+            return true;
+        }
+        let first = match verdict {
+            Verdict::Commit => after.intersection(self.outline.retriable()),
+            Verdict::Rollback if planted(Mistake::CompensatesForwards) => after,
+            Verdict::Rollback => self.outline.followers(at),
+        };
+        let tell = self.concluded.map_or(BranchSet::EMPTY, |(_, _, tell)| tell);
+        first.intersection(tell).iter().all(|other| self.has_heard(other)) && !self.acts_unfenced()
+    }
+
+    /// Whether a participant that keeps no marks is at work: nothing may overtake it.
+    fn acts_unfenced(&self) -> bool {
+        let unfenced = |branch: BranchIndex| self.outline.branches()[branch.at()].unfenced;
+        let acts = |branch: &Branch| matches!(branch.in_flight, Some((Operation::Act, _)));
+        self.outline.mode() == Mode::Saga
+            && self
+                .outline
+                .voters()
+                .iter()
+                .any(|branch| unfenced(branch) && acts(&self.branches[branch.at()]))
     }
 
     /// Whether the branch voted for commit, with or without work to be told about.
@@ -389,6 +447,7 @@ impl Transaction {
     }
 
     fn note_resolved(&mut self, what: Resolution) {
+        self.vouched |= matches!(what, Resolution::Choose(_));
         // Whoever chose has looked.
         self.quarantined = match what {
             Resolution::Choose(_) | Resolution::Release => false,
@@ -409,8 +468,8 @@ impl Transaction {
             let unheard = tell.is_empty() && !self.written;
             let durable = durability == Durability::Forced || unheard;
             assert!(durable, "{}: a commit is durable before anybody hears of it", self.id);
-            let unanimous = self.indices().all(|branch| self.has_voted_yes(branch));
-            assert!(unanimous || self.replayed, "{}: a commit needs every branch's vote", self.id);
+            let unanimous = self.outline.voters().iter().all(|branch| self.has_voted_yes(branch));
+            assert!(unanimous || self.replayed || self.vouched, "{}: a commit needs every branch's vote", self.id);
         }
         self.concluded = Some((verdict, cause, tell));
     }

@@ -9,17 +9,20 @@ pub enum Mode {
     TwoPhase,
     /// Try, then confirm or cancel: the participant's own business code holds the reservation.
     Tcc,
+    /// Act, and compensate where it does not come to a good end: every step is final in itself.
+    Saga,
 }
 
 impl Mode {
     /// Every mode, in the order of the lexicon.
-    pub const ALL: [Mode; 2] = [Mode::TwoPhase, Mode::Tcc];
+    pub const ALL: [Mode; 3] = [Mode::TwoPhase, Mode::Tcc, Mode::Saga];
 
     /// The word that configuration, journal and APIs use.
     pub fn as_str(self) -> &'static str {
         match self {
             Mode::TwoPhase => "two-phase",
             Mode::Tcc => "tcc",
+            Mode::Saga => "saga",
         }
     }
 
@@ -28,21 +31,24 @@ impl Mode {
         Mode::ALL.into_iter().find(|mode| mode.as_str() == word)
     }
 
-    /// What a branch is asked first: its share of the work, held ready.
+    /// What a branch is asked first: its share of the work, held ready, or in a saga done.
     pub fn first(self) -> Operation {
         match self {
             Mode::TwoPhase => Operation::Prepare,
             Mode::Tcc => Operation::Try,
+            Mode::Saga => Operation::Act,
         }
     }
 
-    /// What tells a branch this verdict.
+    /// What tells a branch this verdict. Of a saga's commit nobody has to hear but who acts only then.
     pub fn telling(self, verdict: Verdict) -> Operation {
         match (self, verdict) {
             (Mode::TwoPhase, Verdict::Commit) => Operation::Commit,
             (Mode::TwoPhase, Verdict::Rollback) => Operation::Rollback,
             (Mode::Tcc, Verdict::Commit) => Operation::Confirm,
             (Mode::Tcc, Verdict::Rollback) => Operation::Cancel,
+            (Mode::Saga, Verdict::Commit) => Operation::Act,
+            (Mode::Saga, Verdict::Rollback) => Operation::Compensate,
         }
     }
 }
@@ -68,17 +74,23 @@ pub enum Operation {
     Confirm,
     /// Tcc: release the reservation.
     Cancel,
+    /// Saga: do the work.
+    Act,
+    /// Saga: make the work good, also where nobody knows whether it was done.
+    Compensate,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Operation; 6] = [
+    pub const ALL: [Operation; 8] = [
         Operation::Prepare,
         Operation::Commit,
         Operation::Rollback,
         Operation::Try,
         Operation::Confirm,
         Operation::Cancel,
+        Operation::Act,
+        Operation::Compensate,
     ];
 
     /// The word that paths, headers and the journal use.
@@ -90,15 +102,17 @@ impl Operation {
             Operation::Try => "try",
             Operation::Confirm => "confirm",
             Operation::Cancel => "cancel",
+            Operation::Act => "act",
+            Operation::Compensate => "compensate",
         }
     }
 
     /// The verdict that this operation tells; `None` for one that asks for a vote.
     pub fn tells(self) -> Option<Verdict> {
         match self {
-            Operation::Prepare | Operation::Try => None,
+            Operation::Prepare | Operation::Try | Operation::Act => None,
             Operation::Commit | Operation::Confirm => Some(Verdict::Commit),
-            Operation::Rollback | Operation::Cancel => Some(Verdict::Rollback),
+            Operation::Rollback | Operation::Cancel | Operation::Compensate => Some(Verdict::Rollback),
         }
     }
 }

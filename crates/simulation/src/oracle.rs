@@ -108,7 +108,10 @@ impl Oracle {
                         story.wave = Some(stand);
                     }
                 }
-                Record::Sent { .. } | Record::Answered { .. } | Record::Told { .. } => {}
+                Record::Sent { .. }
+                | Record::Answered { .. }
+                | Record::Acted { .. }
+                | Record::Told { .. } => {}
                 Record::Resolved(_) => {
                     self.blame(format!("{id} was ended by hand, and nobody is there to do so"))
                 }
@@ -181,6 +184,9 @@ impl Oracle {
             }
             (Verdict::Rollback, Some(Cause::Unusable(branch))) => {
                 Some(format!("branch {branch} is blamed for its answer, and no call names it"))
+            }
+            (Verdict::Rollback, Some(Cause::Unanswered(branch))) => {
+                Some(format!("branch {branch} was given up, and no route has a bound on attempts"))
             }
             (Verdict::Rollback, Some(Cause::Unwritable)) => {
                 Some("its records fit into every segment here".to_owned())

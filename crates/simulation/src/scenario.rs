@@ -169,7 +169,7 @@ pub(crate) fn draw_branch(at: u64, participant: u64, dice: &mut Dice) -> BranchP
         headers: vec![("x-account".into(), "${request.body.account}".into())],
         body: Some(json!({ "amount": "${request.body.amount}", "transaction": "${transaction.id}" })),
         call_timeout_ms: dice.pick([200, 500, 2000]),
-        asks: false,
+        ..BranchPlan::default()
     }
 }
 

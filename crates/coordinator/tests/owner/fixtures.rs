@@ -18,13 +18,11 @@ pub fn plan(mode: Mode, branches: u8) -> Plan {
         BranchPlan {
             name: letter.to_string(),
             service: format!("bank-{letter}"),
-            after: Vec::new(),
             path: format!("/{letter}/${{request.parameters.account}}"),
-            paths: Vec::new(),
             headers: vec![("x-tenant".to_owned(), "${request.headers[\"x-tenant\"]}".to_owned())],
             body: Some(json!({ "amount": "${request.body.amount}" })),
             call_timeout_ms: 2000,
-            asks: false,
+            ..BranchPlan::default()
         }
     };
     Plan {
@@ -106,8 +104,7 @@ pub fn silence() -> Answer {
 
 /// What this status means to this call.
 pub fn status(call: &ParticipantCall, status: u16, retry_after: Option<&str>) -> Answer {
-    let asked = Asked { operation: call.operation, attempt: call.attempt, conflicts: call.conflicts };
-    answer(outcome::read(asked, status, None, retry_after), Some(status), "{}")
+    answer(outcome::read(call.asked(), status, None, retry_after), Some(status), "{}")
 }
 
 pub fn json_of(answer: &ClientAnswer) -> Value {

@@ -100,13 +100,9 @@ pub fn transactional(name: &str, path: &str) -> RouteConfig {
     let branch = plan::BranchPlan {
         name: "debit".into(),
         service: "s".into(),
-        after: vec![],
         path: "/debits".into(),
-        paths: vec![],
-        headers: vec![],
-        body: None,
         call_timeout_ms: 1000,
-        asks: false,
+        ..plan::BranchPlan::default()
     };
     let plan = Plan {
         language: plan::LANGUAGE,

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use std::time::Duration;
 use unanimo_protocol::fields::{Malformed, put_number};
 use unanimo_protocol::{
-    Begun, BranchIndex, BranchSet, Cause, Concluded, Digest, Durability, Id, Key, Record, Settled, Token,
-    Verdict, Wave,
+    Begun, BranchIndex, BranchSet, Cause, Concluded, Digest, Durability, Id, Key, Outcome, Record, Settled,
+    Token, Verdict, Wave,
 };
 
 fn bytes() -> impl Strategy<Value = Bytes> {
@@ -42,21 +42,32 @@ fn concluded() -> impl Strategy<Value = Record> {
         Just(Some(Cause::Interrupted)),
         Just(Some(Cause::Unwritable)),
         branch().prop_map(|branch| Some(Cause::Unusable(branch))),
+        branch().prop_map(|branch| Some(Cause::Unanswered(branch))),
     ];
-    (any::<bool>(), cause, any::<u32>(), bytes(), any::<bool>()).prop_map(
-        |(commit, cause, tell, answer, forced)| {
+    (any::<bool>(), cause, any::<u32>(), bytes(), bytes(), any::<bool>()).prop_map(
+        |(commit, cause, tell, answer, calls, forced)| {
             let verdict = if commit { Verdict::Commit } else { Verdict::Rollback };
             let durability = if forced { Durability::Forced } else { Durability::Lazy };
             let tell = BranchSet::from_bits(tell);
-            Record::Concluded(Concluded { verdict, cause, tell, answer, durability })
+            Record::Concluded(Concluded { verdict, cause, tell, answer, calls, durability })
         },
     )
+}
+
+fn acted() -> impl Strategy<Value = Record> {
+    let outcome = prop_oneof![Just(Outcome::Done), Just(Outcome::ReadOnly)];
+    (branch(), outcome, bytes()).prop_map(|(branch, outcome, answer)| Record::Acted {
+        branch,
+        outcome,
+        answer,
+    })
 }
 
 fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
         begun(),
         concluded(),
+        acted(),
         bytes().prop_map(|calls| Record::Wave(Wave { calls, durability: Durability::Forced })),
         branch().prop_map(|branch| Record::Told { branch }),
         branch().prop_map(|branch| Record::Heuristic { branch }),

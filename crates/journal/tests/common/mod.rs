@@ -40,6 +40,7 @@ pub fn committed(answer: &[u8]) -> Record {
         cause: None,
         tell: BranchSet::first(2),
         answer: Bytes::copy_from_slice(answer),
+        calls: Bytes::new(),
         durability: Durability::Forced,
     })
 }

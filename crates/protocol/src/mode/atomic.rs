@@ -1,10 +1,12 @@
-//! What two-phase and tcc share: a ballot, a verdict, and telling it for ever.
+//! What two-phase and tcc share: a ballot, and the verdict.
 
+use super::{end, to_undo};
 use crate::planted::{Mistake, planted};
 use crate::{
     BranchIndex, BranchSet, Cause, Concluded, Durability, Outcome, Progress, Record, Render, Transaction,
     Verdict, Wave,
 };
+use bytes::Bytes;
 
 /// The answer to a first operation, and the verdict where it is the last one needed.
 ///
@@ -32,7 +34,7 @@ pub(crate) fn ballot(
         Outcome::Refused => {
             let asked = transaction.branches[branch.at()].asked;
             let spared = asked == 1 || planted(Mistake::SparesAfterRetry);
-            let tell = to_undo(transaction).filter(|other| *other != branch || !spared).collect();
+            let tell = to_undo(transaction).iter().filter(|other| *other != branch || !spared).collect();
             conclude_rollback(transaction, Cause::Refused(branch), tell, render, &mut records);
         }
         Outcome::Ongoing | Outcome::Unknown => {}
@@ -50,8 +52,8 @@ fn next_wave(
 ) {
     let Some(wave) = transaction.outline.waves().get(usize::from(transaction.waves)) else { return };
     let missing = |branch: &BranchIndex| *branch != last && !transaction.has_voted_yes(*branch);
-    let needs = transaction.outline.needs(*wave);
-    if !needs.contains(last) || needs.iter().any(|branch| missing(&branch)) {
+    let gate = transaction.outline.gate(transaction.waves.into());
+    if !gate.contains(last) || gate.iter().any(|branch| missing(&branch)) {
         return;
     }
     match render.wave(*wave) {
@@ -61,7 +63,7 @@ fn next_wave(
         }
         Err(at) => {
             let spared = outcome == Outcome::ReadOnly;
-            let tell = to_undo(transaction).filter(|branch| *branch != last || !spared).collect();
+            let tell = to_undo(transaction).iter().filter(|branch| *branch != last || !spared).collect();
             conclude_rollback(transaction, Cause::Unusable(at), tell, render, records);
         }
     }
@@ -71,48 +73,9 @@ fn next_wave(
 pub(crate) fn given_up(transaction: &Transaction, cause: Cause, render: &dyn Render) -> Vec<Record> {
     let mut records = Vec::new();
     if transaction.verdict().is_none() {
-        let tell = to_undo(transaction).collect();
-        conclude_rollback(transaction, cause, tell, render, &mut records);
+        conclude_rollback(transaction, cause, to_undo(transaction), render, &mut records);
     }
     records
-}
-
-/// The answer to a call that told the verdict.
-pub(crate) fn acknowledged(
-    transaction: &Transaction,
-    branch: BranchIndex,
-    told: Verdict,
-    outcome: Outcome,
-) -> Vec<Record> {
-    let done = matches!(outcome, Outcome::Done | Outcome::ReadOnly);
-    let heard = match (told, outcome) {
-        (_, Outcome::Done | Outcome::ReadOnly) if transaction.written => Record::Told { branch },
-        (Verdict::Commit, Outcome::Refused) => Record::Heuristic { branch },
-        _ => Record::Answered { branch, operation: transaction.outline().mode().telling(told), outcome },
-    };
-    let mut records = vec![heard];
-    if done && others_are_over(transaction, branch) {
-        records.push(end(transaction.written));
-    }
-    records
-}
-
-/// Whether every other branch that was to be told has acknowledged the verdict, or is signed off.
-pub(crate) fn others_are_over(transaction: &Transaction, branch: BranchIndex) -> bool {
-    let tell = transaction.concluded.map_or(BranchSet::EMPTY, |(_, _, tell)| tell);
-    let is_over = |other: BranchIndex| {
-        matches!(transaction.branches[other.at()].progress, Progress::Told | Progress::SignedOff)
-    };
-    tell.iter().filter(|other| *other != branch).all(is_over)
-}
-
-/// Every branch that may have work to undo: asked, and not spared.
-pub(crate) fn to_undo(transaction: &Transaction) -> impl Iterator<Item = BranchIndex> {
-    transaction.indices().filter(|branch| match transaction.branches[branch.at()].progress {
-        Progress::Idle | Progress::ReadOnly | Progress::Refused { spared: true } => false,
-        Progress::Asked | Progress::Ready | Progress::Refused { spared: false } => true,
-        Progress::Told | Progress::Heuristic | Progress::SignedOff => false,
-    })
 }
 
 fn conclude_commit(
@@ -139,6 +102,7 @@ fn conclude_commit(
         cause: None,
         tell,
         answer: render.answer(Verdict::Commit, None),
+        calls: Bytes::new(),
         durability: if written { Durability::Forced } else { Durability::Volatile },
     }));
     if tell.is_empty() {
@@ -146,7 +110,7 @@ fn conclude_commit(
     }
 }
 
-pub(crate) fn conclude_rollback(
+fn conclude_rollback(
     transaction: &Transaction,
     cause: Cause,
     tell: BranchSet,
@@ -159,6 +123,7 @@ pub(crate) fn conclude_rollback(
         cause: Some(cause),
         tell,
         answer: render.answer(Verdict::Rollback, Some(cause)),
+        calls: Bytes::new(),
         durability: match (transaction.written, forced) {
             (true, true) => Durability::Forced,
             (true, false) => Durability::Lazy,
@@ -168,9 +133,4 @@ pub(crate) fn conclude_rollback(
     if tell.is_empty() {
         records.push(end(transaction.written));
     }
-}
-
-/// The last record, where nobody is left to tell.
-pub(crate) fn end(written: bool) -> Record {
-    if written { Record::Ended } else { Record::Forgotten }
 }

@@ -1,6 +1,6 @@
 //! Known ways to get such a protocol wrong, one test each. What belongs to journals and participants is tested there.
 
-use crate::support::{A, B, Bench, concluded, outline, set, side_by_side};
+use crate::support::{A, B, BALLOTS, Bench, concluded, outline, set, side_by_side};
 use bytes::Bytes;
 use std::time::Duration;
 use unanimo_protocol::{
@@ -20,13 +20,14 @@ fn commit_of(tell: &[BranchIndex]) -> Record {
         cause: None,
         tell: set(tell),
         answer: Bytes::new(),
+        calls: Bytes::new(),
         durability: Durability::Forced,
     })
 }
 
 #[test]
 fn nothing_leaves_before_the_beginning_is_applied() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         let bench = Bench::new(side_by_side(mode, 2), false);
         assert_eq!(bench.decide(Event::Submitted).len(), 1);
         assert_eq!(bench.core.due().count(), 0);
@@ -79,7 +80,7 @@ fn an_end_without_a_verdict_is_not_applied() {
 /// Deciding twice after a timeout.
 #[test]
 fn a_late_vote_does_not_change_the_verdict_of_the_deadline() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         for late in Outcome::ALL {
             let mut bench = asked(mode, 2);
             bench.answer(A, Outcome::Done);
@@ -145,7 +146,7 @@ fn an_answer_that_comes_twice_counts_once() {
 /// A timeout answered as a failure instead of as unknown.
 #[test]
 fn what_nobody_knows_is_asked_again_and_refuses_nothing() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         for outcome in [Outcome::Unknown, Outcome::Ongoing] {
             let mut bench = asked(mode, 1);
             for attempt in 2..=5 {
@@ -160,7 +161,7 @@ fn what_nobody_knows_is_asked_again_and_refuses_nothing() {
 /// The compensation of an unknown step skipped: the first attempt may have been carried out.
 #[test]
 fn a_refusal_after_a_lost_attempt_is_undone() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         let mut bench = asked(mode, 2);
         bench.answer(A, Outcome::Unknown);
         bench.send_due();
@@ -172,7 +173,7 @@ fn a_refusal_after_a_lost_attempt_is_undone() {
 
 #[test]
 fn a_refusal_of_the_only_attempt_is_spared() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         let mut bench = asked(mode, 2);
         assert_eq!(concluded(&bench.answer(A, Outcome::Refused)).unwrap().tell, set(&[B]));
         assert_eq!(bench.core.progress(A), Some(Progress::Refused { spared: true }));
@@ -196,7 +197,7 @@ fn who_only_read_is_spared_in_two_phase_and_told_in_tcc() {
 
 #[test]
 fn a_branch_that_waits_for_another_is_not_asked_before_its_vote_and_not_undone_if_never_asked() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         let mut bench = Bench::begun(outline(mode, &[&[], &[0]]));
         assert_eq!(bench.send_due(), [(A, mode.first(), 1)]);
         assert_eq!(bench.decide(Event::Sending { branch: B, operation: mode.first() }), []);
@@ -249,7 +250,7 @@ fn an_undo_is_never_refused_it_is_told_again() {
 
 #[test]
 fn a_heuristic_end_is_forced_is_told_no_more_and_stays_open_first_or_last() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         for last in [false, true] {
             let mut bench = asked(mode, 2);
             bench.answer_all(&[A, B], Outcome::Done);
@@ -296,7 +297,7 @@ fn a_heuristic_end_found_by_replay_stays_open() {
 
 #[test]
 fn a_crash_before_the_verdict_rolls_back_everybody_who_may_have_been_asked() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         for keyed in [false, true] {
             let mut bench = Bench::replayed(side_by_side(mode, 2), keyed, Vec::new());
             let records = bench.tell(Event::Recovered);
@@ -313,7 +314,7 @@ fn a_crash_before_the_verdict_rolls_back_everybody_who_may_have_been_asked() {
 /// After a replay nothing counts as a first attempt, and attempts count on from there.
 #[test]
 fn attempts_are_counted_on_after_a_replay() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         let mut bench = Bench::replayed(side_by_side(mode, 2), false, Vec::new());
         bench.tell(Event::Recovered);
         let undo = mode.telling(Verdict::Rollback);

@@ -1,6 +1,6 @@
 //! What each mode costs, counted: calls (request and answer) and forced records, with N branches of which R only read.
 
-use crate::support::{Bench, asking, naming, outline, side_by_side};
+use crate::support::{BALLOTS, Bench, asking, naming, outline, side_by_side};
 use std::sync::Arc;
 use unanimo_protocol::{Durability, Event, Mode, Outcome, Outline, Record, State};
 
@@ -34,7 +34,7 @@ fn tcc_commits_with_2n_calls_and_two_forced_records_whoever_claims_to_have_only_
 
 #[test]
 fn an_order_of_branches_costs_nothing() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         for branches in 1..=4 {
             for keyed in [false, true] {
                 let (state, cost) = run(chain(mode, branches), keyed, &vec![Outcome::Done; branches]);
@@ -53,7 +53,7 @@ fn each_wave_of_data_costs_one_forced_record_more() {
         (&[&[], &[], &[0], &[1]], 2),
         (&[&[], &[0], &[0], &[1, 2]], 3),
     ];
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         for (needs, waves) in plans {
             let branches = needs.len();
             let (state, cost) = run(naming(mode, needs), false, &vec![Outcome::Done; branches]);
@@ -88,7 +88,7 @@ fn where_everybody_asks_a_key_costs_what_it_costs_elsewhere() {
 
 #[test]
 fn a_refusal_at_any_place_costs_what_was_asked_and_what_was_not_spared() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         for (branches, read_only) in sizes() {
             for refuser in read_only..branches {
                 // Those that only read have answered before the refusal comes.
@@ -103,7 +103,7 @@ fn a_refusal_at_any_place_costs_what_was_asked_and_what_was_not_spared() {
 
 #[test]
 fn a_refusal_in_an_order_costs_nothing_for_those_that_were_never_asked() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         for branches in 1..=4 {
             for refuser in 0..branches {
                 let asked = refuser + 1;
@@ -115,7 +115,7 @@ fn a_refusal_in_an_order_costs_nothing_for_those_that_were_never_asked() {
 
 #[test]
 fn silence_costs_an_undo_for_everybody_who_was_asked() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         for branches in 1..=4 {
             let silent = vec![Outcome::Unknown; branches];
             check_rollback(side_by_side(mode, branches), &silent, 2 * branches);

@@ -9,6 +9,8 @@ use unanimo_protocol::{
 };
 
 pub const ID: Id = Id::from_bits(0x5eed);
+/// The modes in which every branch votes, and is told.
+pub const BALLOTS: [Mode; 2] = [Mode::TwoPhase, Mode::Tcc];
 pub const A: BranchIndex = BranchIndex(0);
 pub const B: BranchIndex = BranchIndex(1);
 
@@ -40,6 +42,14 @@ impl Render for Plain {
 
     fn answer(&self, verdict: Verdict, cause: Option<Cause>) -> Bytes {
         Bytes::from(format!("{verdict} {cause:?}"))
+    }
+
+    fn kept(&self, _: BranchIndex) -> Bytes {
+        Bytes::new()
+    }
+
+    fn compensations(&self, branches: BranchSet) -> Bytes {
+        Bytes::from(format!("{branches:?}"))
     }
 }
 

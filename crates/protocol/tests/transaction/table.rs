@@ -4,7 +4,7 @@
 //! in no row of its state is answered with no record at all.
 
 use crate::print::{Cell, cell, fold, lines};
-use crate::support::{A, B, Bench, Plain, asking, concluded, naming, outline, side_by_side};
+use crate::support::{A, B, BALLOTS, Bench, Plain, asking, concluded, naming, outline, side_by_side};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use unanimo_protocol::{
@@ -34,7 +34,7 @@ fn whoever_asks_lets_the_beginning_go_unwritten() {
 
 #[test]
 fn order_holds_calls_back_and_changes_nothing_else() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         let free = Table::of(side_by_side(mode, 2), false);
         let ordered = Table::of(outline(mode, &[&[], &[0]]), false);
         assert_eq!(ordered.rows.iter().find(|(key, result)| free.rows.get(key) != Some(result)), None);
@@ -45,7 +45,7 @@ fn order_holds_calls_back_and_changes_nothing_else() {
 
 #[test]
 fn a_key_makes_the_rollback_forced_and_changes_nothing_else() {
-    for mode in Mode::ALL {
+    for mode in BALLOTS {
         let mut keyed = Table::of(side_by_side(mode, 2), true);
         let free = Table::of(side_by_side(mode, 2), false);
         assert_ne!(keyed.rows, free.rows);
@@ -355,6 +355,7 @@ fn record_word(record: &Record, event: Event, this: BranchIndex) -> String {
         Record::Wave(_) => format!("Wave ({durability})"),
         Record::Sent { .. } => format!("Sent ({durability})"),
         Record::Answered { .. } => format!("Answered ({durability})"),
+        Record::Acted { .. } => format!("Acted ({durability})"),
         Record::Concluded(concluded) => {
             assert_eq!(concluded.cause, expected_cause(event));
             // A commit by hand has no cause, and an answer of its own.

@@ -33,6 +33,7 @@ impl Oracle {
             Record::Wave(_) => story.wave = Some(Stand::Replayed),
             Record::Sent { .. }
             | Record::Answered { .. }
+            | Record::Acted { .. }
             | Record::Told { .. }
             | Record::Resolved(_)
             | Record::Forgotten => {}

@@ -13,7 +13,7 @@ use unanimo_coordinator::CallId;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exchange {
     call: CallId,
-    conflicts: u32,
+    asked: Asked,
     worker: usize,
 }
 
@@ -44,8 +44,7 @@ impl World {
             format!("{} {operation} to branch {branch} at {to}, attempt {attempt}", oracle.name(id))
         });
         let number = self.number();
-        self.exchanges
-            .insert(number, Exchange { call: CallId::from(&call), conflicts: call.conflicts, worker });
+        self.exchanges.insert(number, Exchange { call: CallId::from(&call), asked: call.asked(), worker });
         self.queue.push(self.now + call.timeout, Event::Return(number, share, None));
         self.travel(to, Arrival { share, operation, attempt, exchange: Some(number), asks: call.asks });
     }
@@ -162,9 +161,8 @@ impl World {
     /// The gateway's wait for an answer ends. It ends once: whatever comes later finds nobody.
     pub(super) fn comes_back(&mut self, number: u64, share: Share, response: Option<Response>) {
         let waiting = self.exchanges.remove(&number).or_else(|| self.any_other_attempt(share, &response));
-        let Some(Exchange { call, conflicts, worker }) = waiting else { return };
+        let Some(Exchange { call, asked, worker }) = waiting else { return };
         let Some(gateway) = &mut self.gateway else { return };
-        let asked = Asked { operation: call.operation, attempt: call.attempt, conflicts };
         let answer = read(asked, response, self.mistake);
         if answer.reading.conflict {
             self.oracle.saw("still running");

@@ -390,6 +390,7 @@ fn in_words(record: &Record) -> String {
             format!("{} {:?} tell {:?}", concluded.verdict, concluded.cause, concluded.tell)
         }
         Record::Told { branch } => format!("told {branch}"),
+        Record::Acted { branch, outcome, .. } => format!("acted {branch}: {outcome}"),
         Record::Answered { branch, operation, outcome } => format!("{operation} {branch}: {outcome}"),
         Record::Sent { .. }
         | Record::Heuristic { .. }

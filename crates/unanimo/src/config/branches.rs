@@ -5,20 +5,37 @@ use super::headers::{self, Use};
 use super::likely::suggestion;
 use super::names::{service, unique_name};
 use super::order::{self, Waits};
+use super::saga::{self, SagaStep};
 use super::scalars::milliseconds;
 use super::services::Services;
 use super::template::{Place, Scope};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use unanimo_contract::{BranchPlan, Mode, Operation, Verdict};
+use unanimo_contract::{BranchPlan, Mode, Operation, Step, Verdict};
 use unanimo_protocol::BranchSet;
 
-const KEYS: [&str; 8] = ["name", "service", "path", "paths", "headers", "body", "after", "call_timeout"];
+const KEYS: [&str; 13] = [
+    "name",
+    "service",
+    "path",
+    "paths",
+    "headers",
+    "body",
+    "after",
+    "call_timeout",
+    "act",
+    "compensate",
+    "step",
+    "attempts",
+    "pass_credentials",
+];
 
 /// A transaction's branches.
 pub struct Branches {
     /// The names that could be read.
     pub names: Vec<String>,
+    /// The names of those that act after the verdict.
+    pub late: Vec<String>,
     /// The branches; `None` where one of them is wrong.
     pub plans: Option<Vec<BranchPlan>>,
 }
@@ -44,18 +61,26 @@ pub fn read(cursor: Cursor, mode: Option<Mode>, scope: &Scope, services: &Servic
         read.push(Branch { name, fields });
     }
     let names: Vec<_> = read.iter().map(|branch| branch.name.unwrap_or_default().to_owned()).collect();
-    let (mut plans, mut waits) = (Vec::new(), Vec::new());
+    let (mut plans, mut steps, mut waits) = (Vec::new(), Vec::new(), Vec::new());
     for branch in &read {
         let named = RefCell::default();
         let scope = Scope { answers: &names, named: Some(&named), ..*scope };
         let after = branch.after(&names).unwrap_or_default();
-        let plan = branch.plan(mode, &scope, services);
-        plans.push(plan.map(|plan| BranchPlan { after: after.clone(), ..plan }));
+        let (plan, step) = branch.plan(mode, &scope, services);
+        plans.push(plan);
+        steps.push(step);
         waits.push(Waits { after, after_span: branch.fields.span_of("after"), named: named.into_inner() });
     }
     let is_ordered = order::check(cursor.notes(), &names, &waits);
-    let plans: Option<Vec<BranchPlan>> = plans.into_iter().collect();
-    Some(Branches { names, plans: plans.filter(|_| is_ordered) })
+    if mode == Some(Mode::Saga) && is_ordered {
+        saga::order(cursor.notes(), &names, &steps, &mut waits);
+    }
+    let late = names.iter().zip(&steps).filter(|(_, step)| step.step == Step::Retriable);
+    let late = late.map(|(name, _)| name.clone()).collect();
+    let waiting =
+        |(plan, waits): (Option<BranchPlan>, Waits)| plan.map(|it| BranchPlan { after: waits.after, ..it });
+    let plans: Option<Vec<BranchPlan>> = plans.into_iter().zip(waits).map(waiting).collect();
+    Some(Branches { names, late, plans: plans.filter(|_| is_ordered) })
 }
 
 /// A branch that is being read.
@@ -65,28 +90,45 @@ struct Branch<'a> {
 }
 
 impl Branch<'_> {
-    /// Everything but `after`.
-    fn plan(&self, mode: Option<Mode>, scope: &Scope, services: &Services) -> Option<BranchPlan> {
+    /// Everything but `after`, and what it is to a saga.
+    fn plan(&self, mode: Option<Mode>, scope: &Scope, services: &Services) -> (Option<BranchPlan>, SagaStep) {
         let fields = &self.fields;
         let service = fields.need("service").and_then(|cursor| service(cursor, services));
-        let path = fields.need("path").and_then(|cursor| path(cursor, mode, scope));
-        let paths = fields.get("paths").map(|cursor| paths(cursor, mode, scope));
-        let headers = fields.get("headers").map(|cursor| headers::read(cursor, Use::Call, scope));
-        let body = fields.get("body").map(|cursor| cursor.body(scope));
+        let step = SagaStep::read(fields, mode, service.is_some_and(|(_, known)| !known.fenced));
+        let Some(mode) = mode else { return (None, step) };
+        let calls = match mode {
+            Mode::Saga => saga::calls(fields, self.name.unwrap_or_default(), &step, scope),
+            Mode::TwoPhase | Mode::Tcc => {
+                saga::refuse_its_keys(fields, mode);
+                by_rule(fields, mode, scope)
+            }
+        };
         let call_timeout = fields.get("call_timeout").map(Cursor::milliseconds);
-        let (service, known) = service?;
-        known.is_participant.set(true);
-        Some(BranchPlan {
-            name: self.name?.to_owned(),
-            service: service.to_owned(),
-            after: Vec::new(),
-            path: path?,
-            paths: paths.unwrap_or(Some(Vec::new()))?,
-            headers: headers.unwrap_or(Some(Vec::new()))?,
-            body: body.map_or(Some(None), |body| body.map(Some))?,
-            call_timeout_ms: milliseconds(call_timeout.unwrap_or(Some(known.call_timeout))?),
-            asks: known.asks,
-        })
+        let plan = || {
+            let (service, known) = service?;
+            known.is_participant.set(true);
+            if !known.fenced && mode != Mode::Saga {
+                let message = format!("the service `{service}` is not fenced: only a saga can do with it");
+                fields.notes().wrong_but(fields.span_of("service"), message, "see `fenced` of a service");
+                return None;
+            }
+            Some(BranchPlan {
+                name: self.name?.to_owned(),
+                service: service.to_owned(),
+                call_timeout_ms: milliseconds(call_timeout.unwrap_or(Some(known.call_timeout))?),
+                asks: known.asks,
+                step: step.step,
+                unfenced: !known.fenced,
+                attempts: step.attempts,
+                needs_client: mode == Mode::Saga && step.passes && !scope.credentials.is_empty(),
+                ..calls?
+            })
+        };
+        let plan = plan();
+        if let Some(plan) = plan.as_ref().filter(|plan| plan.needs_client) {
+            saga::check_credentials(fields, plan);
+        }
+        (plan, step)
     }
 
     /// The places of the branches that this one waits for.
@@ -111,27 +153,39 @@ impl Branch<'_> {
     }
 }
 
+/// Calls that follow the rule: one path to which the operations are added, one body for all of them.
+pub fn by_rule(fields: &Fields, mode: Mode, scope: &Scope) -> Option<BranchPlan> {
+    let path = fields.need("path").and_then(|cursor| path(cursor, mode, scope));
+    let paths = fields.get("paths").map(|cursor| paths(cursor, mode, scope));
+    let headers = fields.get("headers").map(|cursor| headers::read(cursor, Use::Call, scope));
+    let body = fields.get("body").map(|cursor| cursor.body(scope));
+    Some(BranchPlan {
+        path: path?,
+        paths: paths.unwrap_or(Some(Vec::new()))?,
+        headers: headers.unwrap_or(Some(Vec::new()))?,
+        body: body.map_or(Some(None), |body| body.map(Some))?,
+        ..BranchPlan::default()
+    })
+}
+
 /// The path to which each operation is added.
-fn path(cursor: Cursor, mode: Option<Mode>, scope: &Scope) -> Option<String> {
+fn path(cursor: Cursor, mode: Mode, scope: &Scope) -> Option<String> {
     let path = cursor.template(Place::Path, scope)?;
     if path.ends_with('/') {
-        let operation = mode.map_or("prepare", |mode| mode.first().as_str());
-        let help = format!("`/{operation}` and the other operations are added to it");
+        let help = format!("`/{}` and the other operations are added to it", mode.first());
         cursor.wrong_but("a branch's `path` does not end with `/`", help);
     }
     Some(path.to_owned())
 }
 
 /// Paths of operations that do not follow that rule.
-fn paths(cursor: Cursor, mode: Option<Mode>, scope: &Scope) -> Option<Vec<(String, String)>> {
+fn paths(cursor: Cursor, mode: Mode, scope: &Scope) -> Option<Vec<(String, String)>> {
+    let known: Vec<_> = operations(mode).into_iter().map(Operation::as_str).collect();
     let mut paths = Some(Vec::new());
     for named in cursor.named("`paths`")? {
-        if let Some(mode) = mode
-            && !operations(mode).iter().any(|operation| operation.as_str() == named.key)
-        {
-            let known = operations(mode).map(Operation::as_str);
+        if !known.contains(&named.key) {
             let message = format!("`{}` is not an operation of the mode `{mode}`", named.key);
-            cursor.notes().wrong_but(named.key_span, message, suggestion(named.key, known));
+            cursor.notes().wrong_but(named.key_span, message, suggestion(named.key, known.iter().copied()));
             paths = None;
         }
         match named.value.template(Place::Path, scope) {
@@ -144,6 +198,8 @@ fn paths(cursor: Cursor, mode: Option<Mode>, scope: &Scope) -> Option<Vec<(Strin
     paths
 }
 
-fn operations(mode: Mode) -> [Operation; 3] {
-    [mode.first(), mode.telling(Verdict::Commit), mode.telling(Verdict::Rollback)]
+fn operations(mode: Mode) -> Vec<Operation> {
+    let mut operations = vec![mode.first(), mode.telling(Verdict::Commit), mode.telling(Verdict::Rollback)];
+    operations.dedup();
+    operations
 }

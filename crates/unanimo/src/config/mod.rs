@@ -24,6 +24,7 @@ mod number;
 mod order;
 mod report;
 mod routes;
+mod saga;
 mod scalars;
 mod schema;
 mod server;

@@ -53,6 +53,11 @@ pub fn check(notes: &Notes, names: &[String], waits: &[Waits]) -> bool {
 }
 
 impl Waits {
+    /// Whom the branch waits for, and where that stands.
+    pub fn whom(&self) -> impl Iterator<Item = (usize, Span)> {
+        self.of(0).map(|wait| (wait.on, wait.span))
+    }
+
     fn of(&self, by: usize) -> impl Iterator<Item = Wait> {
         let after = self.after.iter().map(move |on| Wait {
             by,

@@ -21,6 +21,7 @@ const KEYS: [&str; 13] = [
     "credential",
     "anonymous",
     "asks",
+    "fenced",
     "connect_timeout",
     "call_timeout",
     "idle_timeout",
@@ -45,6 +46,8 @@ pub struct Service {
     pub call_timeout: Duration,
     /// Whether it asks for the verdict of what it has prepared.
     pub asks: bool,
+    /// Whether it keeps a participant's duties: without, it may only take part in sagas.
+    pub fenced: bool,
     /// Whether it says how it knows us, be it not at all.
     pub knows_us: bool,
     /// Whether a route names it.
@@ -74,6 +77,7 @@ pub fn services(fields: &Fields) -> Services {
             span: named.key_span,
             call_timeout: CALL_TIMEOUT,
             asks: false,
+            fenced: true,
             // A service that cannot be read is known all the same: its routes are not wrong.
             knows_us: true,
             is_used: Cell::new(false),
@@ -134,6 +138,15 @@ fn read(named: &Named, service: &mut Service) -> Option<ServiceConfig> {
     fields.set("connections", &mut config.connections, |cursor| cursor.count(1..=100_000));
     fields.set("call_timeout", &mut service.call_timeout, Cursor::milliseconds);
     fields.set("asks", &mut service.asks, Cursor::boolean);
+    fields.set("fenced", &mut service.fenced, Cursor::boolean);
+    if service.asks && !service.fenced {
+        let message = "a service that asks for verdicts keeps a fence";
+        fields.notes().wrong_but(
+            fields.span_of("fenced"),
+            message,
+            "say one of `asks: true` and `fenced: false`",
+        );
+    }
     let is_anonymous = fields.get("anonymous").and_then(Cursor::boolean).unwrap_or(false);
     service.knows_us = is_anonymous || fields.has("credential");
     if is_anonymous && fields.has("credential") {

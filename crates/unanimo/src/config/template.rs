@@ -7,7 +7,7 @@ use super::yaml::{Node, Scalar, Value};
 use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use std::cell::RefCell;
-use unanimo_expression::{ParseError, Reference, Template};
+use unanimo_expression::{Dependency, ParseError, Reference, Template};
 
 /// The places of the branches whose answers have been named, and where.
 pub type NamedAnswers = RefCell<Vec<(u8, Span)>>;
@@ -22,6 +22,10 @@ pub struct Scope<'a> {
     pub credentials: &'a [HeaderName],
     /// Takes down whose answers are named, while a branch is read.
     pub named: Option<&'a NamedAnswers>,
+    /// The branches that act after the verdict, whose answers nobody can name who speaks at the verdict.
+    pub late: &'a [String],
+    /// Whether it is a compensation: the answers that it names may never have come.
+    pub is_compensation: bool,
 }
 
 /// Where the text will stand.
@@ -47,12 +51,15 @@ impl<'a> Cursor<'a> {
         match checked {
             Ok(template) => {
                 let mut named: Vec<&Reference> = Vec::new();
-                for reference in template.references() {
+                let mut wrong = 0;
+                for Dependency { reference, is_optional } in template.dependencies() {
                     if !named.contains(&reference) {
                         named.push(reference);
+                        let may =
+                            self.may_name(reference, scope) && self.may_lack(reference, is_optional, scope);
+                        wrong += usize::from(!may);
                     }
                 }
-                let wrong = named.into_iter().filter(|it| !self.may_name(it, scope)).count();
                 (wrong == 0).then_some(text)
             }
             Err(error) => {
@@ -69,6 +76,18 @@ impl<'a> Cursor<'a> {
             Some(likely) => self.notes.wrong_but(span, &error.message, format!("did you mean `{likely}`?")),
             None => self.notes.wrong(span, &error.message),
         }
+    }
+
+    /// Whether a compensation asks whether an answer is there before it takes it.
+    fn may_lack(self, reference: &Reference, is_optional: bool, scope: &Scope) -> bool {
+        let blind =
+            scope.is_compensation && !is_optional && matches!(reference, Reference::BranchResponse { .. });
+        if blind {
+            let message = format!("`{reference}` may never have come when this is compensated");
+            let help = format!("ask whether it is there: `has({reference}) ? {reference} : …`");
+            self.wrong_but(message, help);
+        }
+        !blind
     }
 
     fn may_name(self, reference: &Reference, scope: &Scope) -> bool {
@@ -99,6 +118,12 @@ impl<'a> Cursor<'a> {
                     self.wrong_but(message, suggestion(branch, names));
                     return false;
                 };
+                if scope.late.contains(branch) {
+                    let message =
+                        format!("`{reference}`: `{branch}` is retriable, and acts after this is said");
+                    self.wrong_but(message, "name the answer of a branch that acts before the verdict");
+                    return false;
+                }
                 if let (Some(named), Ok(place)) = (scope.named, u8::try_from(place)) {
                     named.borrow_mut().push((place, self.span()));
                 }

@@ -27,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 
 /// The modes that the lexicon knows and this version does not run.
-const MODES_TO_COME: [&str; 5] = ["one-phase", "three-phase", "saga", "message", "paxos-commit"];
+const MODES_TO_COME: [&str; 4] = ["one-phase", "three-phase", "message", "paxos-commit"];
 
 /// Reads `transaction`.
 pub fn read(
@@ -50,10 +50,13 @@ pub fn read(
         answers: &[],
         credentials: &credentials,
         named: None,
+        late: &[],
+        is_compensation: false,
     };
     let branches = fields.need("branches").and_then(|it| branches::read(it, mode, &scope, services));
     let names = branches.as_ref().map(|branches| branches.names.as_slice()).unwrap_or_default();
-    let scope = Scope { answers: names, ..scope };
+    let late = branches.as_ref().map(|branches| branches.late.as_slice()).unwrap_or_default();
+    let scope = Scope { answers: names, late, ..scope };
     let respond = fields.get("respond").map(|cursor| answers::respond(cursor, &scope));
     let refused = fields.get("refused").map(|cursor| answers::refused(cursor, &scope));
     let plans = branches?.plans;
