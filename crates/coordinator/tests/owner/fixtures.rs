@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use unanimo_contract::outcome::{self, Asked};
+use unanimo_contract::outcome;
 use unanimo_contract::plan::LANGUAGE;
 use unanimo_contract::{
     Answer, AnswerAt, BranchPlan, ClientAnswer, Digest, Key, Mode, Outcome, ParticipantCall, Plan, Reading,
