@@ -30,6 +30,6 @@ pub use problem::Problem;
 pub use trace::TraceContext;
 pub use transactions::{Reply, Request, Severed, Status, Submission, Transactions, Unavailable};
 pub use unanimo_protocol::{
-    BranchIndex, Cause, Digest, Epoch, Id, Key, Mode, Node, Operation, Outcome, Resolution, Shard, State, Step,
-    Token, Verdict,
+    BranchIndex, Cause, Digest, Epoch, Id, Key, Mode, Node, Operation, Outcome, Resolution, Shard, State,
+    Step, Token, Verdict,
 };

@@ -8,8 +8,8 @@ use std::fmt;
 use std::time::Duration;
 use unanimo_protocol::fields::{self, Field, Malformed, put_bytes, put_number};
 use unanimo_protocol::{
-    Begun, BranchIndex, BranchSet, Cause, Concluded, Digest, Durability, Id, Key, Outcome, Record, Resolution,
-    Resolved, Settled, Token, Verdict, Wave,
+    Begun, BranchIndex, BranchSet, Cause, Concluded, Digest, Durability, Id, Key, Outcome, Record,
+    Resolution, Resolved, Settled, Token, Verdict, Wave,
 };
 
 /// Bytes of an entry before its body.

@@ -6,8 +6,8 @@
 use crate::mode::{self, by_hand};
 use crate::planted::{Mistake, planted};
 use crate::{
-    Begun, BranchIndex, BranchSet, Cause, Concluded, Durability, Event, Id, Mode, Operation, Outcome, Outline,
-    Progress, Record, Resolution, Settled, State, Time, Unresolvable, Verdict,
+    Begun, BranchIndex, BranchSet, Cause, Concluded, Durability, Event, Id, Mode, Operation, Outcome,
+    Outline, Progress, Record, Resolution, Settled, State, Time, Unresolvable, Verdict,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -469,7 +469,11 @@ impl Transaction {
             let durable = durability == Durability::Forced || unheard;
             assert!(durable, "{}: a commit is durable before anybody hears of it", self.id);
             let unanimous = self.outline.voters().iter().all(|branch| self.has_voted_yes(branch));
-            assert!(unanimous || self.replayed || self.vouched, "{}: a commit needs every branch's vote", self.id);
+            assert!(
+                unanimous || self.replayed || self.vouched,
+                "{}: a commit needs every branch's vote",
+                self.id
+            );
         }
         self.concluded = Some((verdict, cause, tell));
     }
