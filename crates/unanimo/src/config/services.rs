@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use unanimo_upstream::{Balance, Config, Credential, ServiceConfig};
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "endpoints",
     "balance",
     "affinity",
