@@ -12,7 +12,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::IpAddr;
 use unanimo_contract::{ClientAnswer, Operations, Problem};
 
@@ -20,6 +20,12 @@ use unanimo_contract::{ClientAnswer, Operations, Problem};
 pub trait Probe: Clone + Send + Sync + 'static {
     /// Whether transactions can be begun now; else why not, in words.
     fn ready(&self) -> Result<(), String>;
+
+    /// Which configuration is in force, why a later one is not, and which services are retired.
+    fn configuration(&self) -> Value;
+
+    /// What the configuration in force comes to, as `unanimo diff` compares it.
+    fn outline(&self) -> Value;
 
     /// All metrics, as OpenMetrics text.
     fn metrics(&self) -> impl Future<Output = String> + Send;
@@ -41,6 +47,8 @@ pub fn router<O: Operations, P: Probe>(operations: O, probe: P) -> Router {
         .route("/readyz", get(ready::<O, P>))
         .route("/metrics", get(metrics::<O, P>))
         .route("/v1/services", get(services::<O, P>))
+        .route("/v1/configuration", get(configuration::<O, P>))
+        .route("/v1/configuration/outline", get(outline::<O, P>))
         .route("/v1/transactions", get(transactions::list::<O, P>))
         .route("/v1/transactions/{id}", get(transactions::show::<O, P>))
         .route("/v1/transactions/watch", get(watch::all::<O, P>))
@@ -61,6 +69,14 @@ async fn ready<O: Operations, P: Probe>(State(admin): State<Admin<O, P>>) -> Res
         Ok(()) => "ready\n".into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response(),
     }
+}
+
+async fn configuration<O: Operations, P: Probe>(State(admin): State<Admin<O, P>>) -> Response {
+    Json(admin.probe.configuration()).into_response()
+}
+
+async fn outline<O: Operations, P: Probe>(State(admin): State<Admin<O, P>>) -> Response {
+    Json(admin.probe.outline()).into_response()
 }
 
 async fn metrics<O: Operations, P: Probe>(State(admin): State<Admin<O, P>>) -> Response {

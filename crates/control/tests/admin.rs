@@ -28,6 +28,14 @@ impl Probe for Fixed {
         self.ready.map_err(str::to_owned)
     }
 
+    fn configuration(&self) -> serde_json::Value {
+        serde_json::json!({ "hash": "abc" })
+    }
+
+    fn outline(&self) -> serde_json::Value {
+        serde_json::json!({ "routes": {} })
+    }
+
     async fn metrics(&self) -> String {
         "# EOF\n".to_owned()
     }

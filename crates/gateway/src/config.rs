@@ -150,7 +150,7 @@ impl Default for Limits {
             tunnel_idle_timeout: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(75),
             connections: 10_000,
-            grace: Duration::from_secs(20),
+            grace: Duration::from_secs(30),
         }
     }
 }

@@ -23,6 +23,13 @@ impl Failure {
         Failure(error.to_string())
     }
 
+    /// Where services are cannot be kept beside the journal.
+    pub fn memory(error: std::io::Error) -> Failure {
+        Failure(format!(
+            "where services are cannot be written down beside the journal: {error}; look at the disk, and at whose the directory is"
+        ))
+    }
+
     /// The runtime refuses to start.
     pub fn start(error: unanimo_runtime::Error) -> Failure {
         Failure(error.to_string())

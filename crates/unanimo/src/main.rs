@@ -10,9 +10,12 @@ mod log;
 #[cfg(feature = "bench")]
 mod measured;
 mod notify;
+mod process;
+mod reload;
 mod serve;
 mod sockets;
 mod table;
+mod worker;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
@@ -33,6 +36,7 @@ struct Arguments {
 enum Command {
     Run(commands::run::Run),
     Check(commands::check::Check),
+    Diff(commands::diff::Diff),
     Doctor(commands::doctor::Doctor),
     Schema(commands::schema::Schema),
     Transactions(commands::transactions::Transactions),
@@ -54,6 +58,7 @@ const HELP: &str = "\
 Begin here:
   $ unanimo demo                     see it work, through two crashes
   $ unanimo check gateway.yaml       every mistake in a configuration
+  $ unanimo diff gateway.yaml        what a reload would change
   $ unanimo doctor gateway.yaml      whether this machine can serve it
   $ unanimo run gateway.yaml         serve it
   $ unanimo transactions list        look at what it does, on another terminal
@@ -70,6 +75,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
+        Command::Diff(diff) => diff.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Schema(schema) => schema.run(),
         Command::Transactions(transactions) => transactions.run(),

@@ -9,10 +9,11 @@ use std::path::Path;
 use std::process::Command;
 
 /// Every command that is not hidden.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 13] = [
     &[],
     &["run"],
     &["check"],
+    &["diff"],
     &["doctor"],
     &["schema"],
     &["demo"],

@@ -53,7 +53,7 @@ impl Run {
         let log = Log { format: self.log_format.unwrap_or(log.format), ..log };
         log::start(&log);
         tell(&loaded.warnings, log.format);
-        match serve::serve(loaded.config) {
+        match serve::serve(loaded, &self.path) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 tracing::error!("{failure}");

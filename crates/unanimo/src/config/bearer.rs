@@ -4,15 +4,26 @@ use super::cursor::Cursor;
 use super::yaml::Value;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use unanimo_upstream::Token;
 
 /// The longest file that is read.
 const FILE_BYTES: u64 = 16 * 1024;
 
-/// Reads the token from the file that the cursor names. The path is reckoned from the configuration's folder.
+/// The file of this name: a path that is reckoned from the configuration's folder.
+pub fn path(cursor: Cursor, name: &str) -> PathBuf {
+    cursor.notes().source().folder().join(name)
+}
+
+/// The token that a file holds, whatever is configured now.
+pub fn token(path: &Path) -> Result<Token, String> {
+    let text = contents(path).map_err(|error| error.to_string())?;
+    Token::new(text.trim()).map_err(|error| error.to_string())
+}
+
+/// Reads the token from the file that the cursor names.
 pub fn read(cursor: Cursor) -> Option<Token> {
-    let name = cursor.text()?;
-    let path = cursor.notes().source().folder().join(name);
+    let path = path(cursor, cursor.text()?);
     let text = match contents(&path) {
         Ok(text) => text,
         Err(error) => {

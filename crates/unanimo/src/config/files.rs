@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The largest file that is read.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -23,14 +23,7 @@ pub fn read(path: &Path) -> Result<Source, Mistake> {
     if !path.is_dir() {
         return Ok(Source::of(path, text(path)?));
     }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
-        let file = entry.map_err(|error| unreadable(path, &error))?.path();
-        if is_meant(&file)? {
-            files.push(file);
-        }
-    }
-    files.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
+    let files = files(path)?;
     let mut texts = Vec::new();
     let mut bytes = 0;
     for file in files {
@@ -47,6 +40,22 @@ pub fn read(path: &Path) -> Result<Source, Mistake> {
     }
     let first = texts.remove(0);
     Ok(Source::all(path, first, texts))
+}
+
+/// The files that are read: the one that was named, or those of a folder in their order.
+pub fn files(path: &Path) -> Result<Vec<PathBuf>, Mistake> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
+        let file = entry.map_err(|error| unreadable(path, &error))?.path();
+        if is_meant(&file)? {
+            files.push(file);
+        }
+    }
+    files.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
+    Ok(files)
 }
 
 /// Whether a file of a folder is part of the configuration. What somebody may take for a part and is none stops the

@@ -42,6 +42,11 @@ pub struct Place {
 }
 
 impl Mistake {
+    /// Of the configuration as a whole: it stands at no place.
+    pub fn of_whole(message: String) -> Mistake {
+        Mistake { severity: Severity::Error, place: None, message, help: None }
+    }
+
     /// Whether it stops the start.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

@@ -35,17 +35,21 @@ mod template;
 mod transaction;
 mod yaml;
 
-pub use files::read;
+pub use bearer::token;
+pub use files::{files, read};
 pub use mistake::Mistake;
 pub use schema::schema;
 pub use server::{Format, Level, Log, ParticipantsConfig};
+pub use services::Origin;
 pub use source::Source;
 
 use cursor::Cursor;
 use mistake::Notes;
 use server::Addresses;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use yaml::Node;
 
 /// Everything that a process needs to know.
@@ -69,6 +73,8 @@ pub struct Config {
     pub retry: unanimo_coordinator::Retry,
     /// What is logged.
     pub log: Log,
+    /// Where each service's credential comes from.
+    pub credentials: BTreeMap<String, Origin>,
 }
 
 /// A configuration that can be served.
@@ -78,6 +84,10 @@ pub struct Loaded {
     pub config: Config,
     /// What somebody should know all the same.
     pub warnings: Vec<Mistake>,
+    /// The hash of its text.
+    pub digest: String,
+    /// The folder from which its paths are reckoned.
+    pub folder: PathBuf,
 }
 
 /// Reads and understands a file, or the files of a folder. The error names everything that is wrong, in their order.
@@ -91,7 +101,10 @@ pub fn parse(source: &Source) -> Result<Loaded, Vec<Mistake>> {
     let tree = tree(source, &notes, Some(&|name| std::env::var_os(name)));
     let config = tree.as_ref().and_then(|node| config(Cursor::new(node, &notes)));
     match config {
-        Some(config) if !notes.has_errors() => Ok(Loaded { config, warnings: notes.into_found() }),
+        Some(config) if !notes.has_errors() => {
+            let (digest, folder) = (source.digest(), source.folder().to_owned());
+            Ok(Loaded { config, warnings: notes.into_found(), digest, folder })
+        }
         _ => Err(notes.into_found()),
     }
 }
@@ -108,12 +121,13 @@ fn tree(source: &Source, notes: &Notes, environment: Option<environment::Lookup>
     Some(tree)
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "listeners",
     "admin",
     "participants",
     "journal",
     "workers",
+    "drain",
     "log",
     "limits",
     "retry",
@@ -121,12 +135,16 @@ const KEYS: [&str; 10] = [
     "routes",
 ];
 
+/// The longest that a process may take for its end.
+const LONGEST_DRAIN: Duration = Duration::from_secs(60 * 60);
+
 fn config(cursor: Cursor) -> Option<Config> {
     let fields = cursor.fields("the configuration", &KEYS)?;
     let Addresses { listeners, admin, participants } = server::addresses(&fields);
     let workers = server::workers(&fields);
     let log = server::log(&fields);
-    let (limits, open_transactions) = limits::limits(&fields);
+    let (mut limits, open_transactions) = limits::limits(&fields);
+    fields.set("drain", &mut limits.grace, |cursor| cursor.duration(Duration::ZERO..=LONGEST_DRAIN));
     let journal = journal::journal(&fields, limits.transaction_body_bytes);
     let retry = limits::retry(&fields);
     let services = services::services(&fields);
@@ -134,6 +152,7 @@ fn config(cursor: Cursor) -> Option<Config> {
     routes::check_together(&routes, &services);
     services.check_use(participants.as_ref(), fields.notes());
     let routes = routes.into_iter().map(|route| route.config).collect();
+    let credentials = services.known.into_iter().map(|(name, service)| (name, service.origin)).collect();
     Some(Config {
         gateway: unanimo_gateway::Config { listeners, routes, limits },
         upstream: services.config,
@@ -144,6 +163,7 @@ fn config(cursor: Cursor) -> Option<Config> {
         open_transactions,
         retry,
         log,
+        credentials,
     })
 }
 

@@ -7,8 +7,10 @@ use super::scalars::{PATIENCE, check_name};
 use super::server::ParticipantsConfig;
 use super::source::Span;
 use super::standing;
+use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 use unanimo_upstream::{Balance, Config, Credential, ServiceConfig};
 
@@ -54,6 +56,21 @@ pub struct Service {
     pub is_used: Cell<bool>,
     /// Whether it carries a branch of a transaction.
     pub is_participant: Cell<bool>,
+    /// Where its credential comes from.
+    pub origin: Origin,
+}
+
+/// Where the credential comes from that a service is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// There is none.
+    #[default]
+    Anonymous,
+    /// This file.
+    File(PathBuf),
+    /// The environment of the process.
+    Environment,
 }
 
 /// The services by name, as routes see them, with their configuration.
@@ -82,6 +99,7 @@ pub fn services(fields: &Fields) -> Services {
             knows_us: true,
             is_used: Cell::new(false),
             is_participant: Cell::new(false),
+            origin: Origin::Anonymous,
         };
         let service = services.known.entry(named.key.to_owned()).or_insert(service);
         if let Some(config) = read(&named, service) {
@@ -153,15 +171,18 @@ fn read(named: &Named, service: &mut Service) -> Option<ServiceConfig> {
         let message = "a service is either `anonymous` or has a `credential`, not both";
         fields.notes().wrong(fields.span_of("anonymous"), message);
     }
-    fields.set("credential", &mut config.credential, credential);
+    let mut known_by = (Credential::Anonymous, Origin::Anonymous);
+    fields.set("credential", &mut known_by, credential);
+    (config.credential, service.origin) = known_by;
     if let Some(endpoints) = endpoints.filter(|endpoints| endpoints.len() == config.endpoints.len()) {
         check(named, &endpoints, config.clone());
     }
     Some(config)
 }
 
-fn credential(cursor: Cursor) -> Option<Credential> {
+fn credential(cursor: Cursor) -> Option<(Credential, Origin)> {
     let fields = cursor.fields("`credential`", &["bearer_file", "bearer"])?;
+    let file = fields.get("bearer_file").and_then(|cursor| Some(bearer::path(cursor, cursor.text()?)));
     let token = match (fields.has("bearer_file"), fields.has("bearer")) {
         (true, true) => {
             fields.wrong("`credential` has `bearer_file` or `bearer`, not both");
@@ -174,7 +195,7 @@ fn credential(cursor: Cursor) -> Option<Credential> {
             None
         }
     };
-    token.map(Credential::Bearer)
+    token.map(|token| (Credential::Bearer(token), file.map_or(Origin::Environment, Origin::File)))
 }
 
 /// Lets the crate that reaches the services judge the settings; what it names by its value is marked there.

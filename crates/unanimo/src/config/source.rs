@@ -1,5 +1,6 @@
 //! The configuration's text, of one file or of several, and places in it.
 
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// What is read: one file, or the files of a folder one behind the other.
@@ -51,6 +52,13 @@ impl Source {
     /// The files, in the order in which they are read.
     pub fn files(&self) -> &[SourceFile] {
         &self.files
+    }
+
+    /// The SHA-256 of the text of all files, one behind the other, in hexadecimal digits: as `sha256sum` has it.
+    pub fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        self.files.iter().for_each(|file| hasher.update(file.text.as_bytes()));
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The folder from which relative paths are reckoned: that of every file.

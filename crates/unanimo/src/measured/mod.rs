@@ -41,7 +41,7 @@ impl Measured {
             }
         };
         log::start(&loaded.config.log);
-        match self.serve(loaded.config) {
+        match self.serve(loaded) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 tracing::error!("{failure}");
@@ -50,14 +50,14 @@ impl Measured {
         }
     }
 
-    fn serve(&self, config: config::Config) -> Result<(), Failure> {
-        let disk = Files::open(&config.journal.directory).map_err(Failure::journal)?;
+    fn serve(&self, loaded: config::Loaded) -> Result<(), Failure> {
+        let disk = Files::open(&loaded.config.journal.directory).map_err(Failure::journal)?;
         let disk = Slow::new(disk, Duration::from_micros(self.slow_syncs));
         match self.fan_out {
-            true => serve::serve_with(config, disk, |seat, participants| {
+            true => serve::serve_with(loaded, None, disk, |seat, participants| {
                 Ok(FanOut::new(seat.take(participants.clone())?, participants))
             }),
-            false => serve::serve_with(config, disk, Seat::take),
+            false => serve::serve_with(loaded, None, disk, Seat::take),
         }
     }
 }
