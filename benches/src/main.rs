@@ -46,6 +46,9 @@ struct Arguments {
     /// Only the rows that contain this text, such as `two-phase, 2 branches, 64 clients`
     #[arg(long, default_value = "", hide_default_value = true)]
     only: String,
+    /// How many transactions a soak has
+    #[arg(long)]
+    transactions: Option<u64>,
     /// Only see that everything works: the figures mean nothing
     #[arg(long)]
     quick: bool,
@@ -65,7 +68,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: Arguments) -> io::Result<()> {
-    let Arguments { names, gateway, dtmrs, directory, only, quick, markdown } = arguments;
+    let Arguments { names, gateway, dtmrs, directory, only, transactions, quick, markdown } = arguments;
     let benches = chosen(&names)?;
     let program = match gateway {
         Some(program) => program,
@@ -75,7 +78,7 @@ fn measure(arguments: Arguments) -> io::Result<()> {
     let directory = directory.canonicalize()?;
     let last = std::thread::available_parallelism()?.get().saturating_sub(1);
     let cores = Cores { measured: 0, load: last };
-    let context = Context { program, dtmrs, directory, cores, only, quick, markdown };
+    let context = Context { program, dtmrs, directory, cores, only, transactions, quick, markdown };
     println!("{}\n", machine::facts(&context.directory));
     process::pin(context.cores.load)?;
     benches.into_iter().try_for_each(|bench| (bench.run)(&context))

@@ -49,8 +49,8 @@ fn wants(arguments: &[String], bench: &str) -> bool {
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            // The one option with a value that is of use here.
-            "--only" => drop(arguments.next()),
+            // The options with a value.
+            "--only" | "--transactions" => drop(arguments.next()),
             option if option.starts_with('-') => {}
             name => names.push(name),
         }

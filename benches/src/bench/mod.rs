@@ -1,10 +1,14 @@
 //! What can be measured: one file each.
 
+pub mod bad_participants;
 pub mod journal;
 pub mod memory;
+pub mod overload;
 pub mod peers;
 pub mod proxy;
 pub mod recovery;
+pub mod recovery_load;
+pub mod soak;
 pub mod tax;
 
 use crate::rounds::Cores;
@@ -23,6 +27,8 @@ pub struct Context {
     pub cores: Cores,
     /// Of which rows alone: those that contain this text.
     pub only: String,
+    /// How many transactions a soak has; its own number where nothing is said.
+    pub transactions: Option<u64>,
     /// Whether it is only to be seen that everything works: fewest rounds, shortest windows.
     pub quick: bool,
     /// Whether tables are written in Markdown.
@@ -43,11 +49,15 @@ pub struct Bench {
 }
 
 /// All benches, in the order in which they run.
-pub const ALL: [Bench; 6] = [
+pub const ALL: [Bench; 10] = [
     Bench { name: tax::NAME, run: tax::run },
     Bench { name: journal::NAME, run: journal::run },
     Bench { name: proxy::NAME, run: proxy::run },
     Bench { name: recovery::NAME, run: recovery::run },
     Bench { name: memory::NAME, run: memory::run },
+    Bench { name: bad_participants::NAME, run: bad_participants::run },
+    Bench { name: overload::NAME, run: overload::run },
+    Bench { name: recovery_load::NAME, run: recovery_load::run },
+    Bench { name: soak::NAME, run: soak::run },
     Bench { name: peers::NAME, run: peers::run },
 ];

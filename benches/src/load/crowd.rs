@@ -3,6 +3,7 @@
 use super::message::Target;
 use super::world::World;
 use crate::clock;
+use crate::process;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,12 +28,22 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Starts a service for each behaviour, all in mood 0.
+    /// Starts a service for each behaviour, all in mood 0, where this thread runs.
     pub fn start(behaviours: &'static [Behaviour]) -> io::Result<Crowd> {
+        Crowd::begin(behaviours, None)
+    }
+
+    /// Starts them on this core.
+    pub fn start_on(behaviours: &'static [Behaviour], core: usize) -> io::Result<Crowd> {
+        Crowd::begin(behaviours, Some(core))
+    }
+
+    fn begin(behaviours: &'static [Behaviour], core: Option<usize>) -> io::Result<Crowd> {
         let (mood, ends) = (Arc::new(AtomicU8::new(0)), Arc::new(AtomicBool::new(false)));
         let (tell, addresses) = sync_channel(1);
         let (their_mood, their_end) = (mood.clone(), ends.clone());
         let thread = std::thread::spawn(move || {
+            core.map_or(Ok(()), process::pin)?;
             let mut world = World::new()?;
             let serve = |behave: &Behaviour| {
                 let (behave, mood) = (*behave, their_mood.clone());

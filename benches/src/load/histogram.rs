@@ -23,6 +23,11 @@ impl Histogram {
         }
     }
 
+    /// Adds what another one has counted.
+    pub fn merge(&mut self, other: &Histogram) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+    }
+
     /// The time, in microseconds, within which this share of all answers came; 0 where there were none.
     pub fn quantile_us(&self, share: f64) -> f64 {
         let all: u64 = self.counts.iter().sum();

@@ -7,14 +7,18 @@ mod calls;
 mod closed;
 mod connection;
 mod crowd;
+mod dripping;
 mod errands;
 mod histogram;
 mod message;
+mod open;
 mod world;
 
 pub use calls::{Asked, Call, Calls};
 pub use closed::{Moment, Run};
 pub use crowd::{Behaviour, Crowd};
+pub use dripping::Dripping;
 pub use errands::{BOTH, Errand, Errands, Seen, Step};
 pub use message::Target;
+pub use open::{Offer, Second, sum};
 pub use world::World;

@@ -168,13 +168,22 @@ impl World {
     pub(super) fn ask(&mut self, at: usize, request: &[u8], asked: Instant) -> io::Result<()> {
         if let Some(Some(Peer::Client { connection, asked: since, waits })) = self.peers.get_mut(at) {
             (*since, *waits) = (asked, true);
-            send(&mut connection.stream, request)?;
+            // Where the other side has gone, the connection's end says so.
+            match send(&mut connection.stream, request) {
+                Err(error) if error.kind() != io::ErrorKind::WriteZero => {}
+                sent => sent?,
+            }
         }
         Ok(())
     }
 
     pub(super) fn waits(&self, at: usize) -> bool {
         matches!(self.peers.get(at), Some(Some(Peer::Client { waits: true, .. })))
+    }
+
+    /// Whether a client has its connection still.
+    pub(super) fn is_open(&self, at: usize) -> bool {
+        matches!(self.peers.get(at), Some(Some(Peer::Client { .. })))
     }
 
     fn add(&mut self, peer: Peer) -> io::Result<usize> {

@@ -1,7 +1,8 @@
 //! Retry budgets: a service that fails must not be asked ever more often because it fails.
 //!
-//! A retry takes a token; time and first calls bring tokens, and a retry that succeeds gives its own back, so that a
-//! service that has recovered is told what it missed as fast as it can hear it. Retries without a token wait in order.
+//! A retry takes a token; time and first calls bring tokens, and a retry that succeeds gives its own back, and another one
+//! up to a bound, so that a service that has recovered is told what it missed as fast as it can hear it. Retries without a
+//! token wait in order.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -10,6 +11,9 @@ use unanimo_contract::{BranchIndex, Id};
 use unanimo_protocol::Time;
 
 use crate::Retry;
+
+/// Tokens that retries that succeed can bring together: as many retries may be under way to a service that answers.
+const GROWN: f64 = 64.0;
 
 /// The budgets of all services.
 #[derive(Debug, Default)]
@@ -29,13 +33,17 @@ impl Budgets {
     /// A first call left.
     pub(crate) fn note_first_call(&mut self, service: &Arc<str>, now: Time, retry: &Retry) {
         let budget = self.at(service, now, retry);
-        budget.tokens = (budget.tokens + retry.budget_ratio).min(most(retry));
+        budget.gain(retry.budget_ratio, most(retry));
     }
 
-    /// A retry was answered with success, or was not needed: its token comes back.
+    /// A retry was answered with success: its token comes back, with another one.
+    pub(crate) fn succeeded(&mut self, service: &Arc<str>, now: Time, retry: &Retry) {
+        self.at(service, now, retry).gain(2.0, most(retry).max(GROWN));
+    }
+
+    /// A retry was not needed: its token comes back.
     pub(crate) fn give_back(&mut self, service: &Arc<str>, now: Time, retry: &Retry) {
-        let budget = self.at(service, now, retry);
-        budget.tokens = (budget.tokens + 1.0).min(most(retry));
+        self.at(service, now, retry).gain(1.0, most(retry).max(GROWN));
     }
 
     /// Takes a token for a retry, or notes that the branch waits for one.
@@ -93,8 +101,13 @@ impl Budgets {
 impl Budget {
     fn fill(&mut self, now: Time, retry: &Retry) {
         let gained = now.since(self.filled).as_secs_f64() * retry.budget_per_second;
-        self.tokens = (self.tokens + gained).min(most(retry));
+        self.gain(gained, most(retry));
         self.filled = self.filled.max(now);
+    }
+
+    /// Takes more tokens, as far as that makes no more than so many.
+    fn gain(&mut self, tokens: f64, most: f64) {
+        self.tokens = self.tokens.max((self.tokens + tokens).min(most));
     }
 
     fn next_token(&self, retry: &Retry) -> Time {
@@ -138,6 +151,23 @@ mod tests {
         while budgets.take(&service(), BRANCH, now, &retry) {}
         budgets.give_back(&service(), now, &retry);
         assert_eq!(budgets.next_ready(now, &retry), Some((service(), BRANCH.0, BRANCH.1)));
+    }
+
+    #[test]
+    fn successes_let_more_retries_be_under_way_up_to_a_bound_and_silence_ends_that() {
+        let (mut budgets, retry, now) = (Budgets::default(), Retry::default(), Time(0));
+        let all = |budgets: &mut Budgets| {
+            (0..).take_while(|_| budgets.take(&service(), BRANCH, now, &retry)).count()
+        };
+        assert_eq!(all(&mut budgets), 10);
+        budgets.withdraw(&service(), BRANCH);
+        (0..10).for_each(|_| budgets.succeeded(&service(), now, &retry));
+        assert_eq!(all(&mut budgets), 20);
+        budgets.withdraw(&service(), BRANCH);
+        (0..1000).for_each(|_| budgets.succeeded(&service(), now, &retry));
+        assert_eq!(all(&mut budgets), 64);
+        budgets.withdraw(&service(), BRANCH);
+        assert_eq!(all(&mut budgets), 0);
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Owner {
         let counted = attempt.saturating_sub(side.eased).saturating_add(1);
         let pause = retry.pause_limit(counted).mul_f64(self.rng.f64());
         if side.sent > 1 && matches!(reading.outcome, Outcome::Done | Outcome::ReadOnly) {
-            self.budgets.give_back(&service, now.time, &retry);
+            self.budgets.succeeded(&service, now.time, &retry);
         }
         side.last_answer = Some(LastAnswer { operation, outcome: reading.outcome, status: answer.status });
         side.conflicts += u32::from(reading.conflict);
