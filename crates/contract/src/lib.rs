@@ -17,6 +17,7 @@ pub mod operations;
 pub mod outcome;
 pub mod plan;
 pub mod problem;
+pub mod shown;
 pub mod trace;
 pub mod transactions;
 

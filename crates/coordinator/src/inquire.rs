@@ -12,6 +12,9 @@ impl Owner {
     /// is only true once replay has ended, and while the journal still takes what must be known; before and after, the
     /// answer is that nobody knows yet.
     pub fn inquire(&self, id: Id) -> Inquiry {
+        if id.node() != self.config.node {
+            return Inquiry::NotMine;
+        }
         let known = |verdict: Option<Verdict>| verdict.map_or(Inquiry::Pending, Inquiry::Known);
         if let Some(open) = self.open.get(&id) {
             let presumed = planted(Mistake::PresumesWhileCollecting).then_some(Verdict::Rollback);

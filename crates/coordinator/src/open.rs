@@ -259,7 +259,7 @@ impl Open {
 
     /// When this transaction counts as stuck, if it does not already; `None` where nobody is left to tell.
     pub(crate) fn stuck_at(&self, stuck_after: Duration) -> Option<Time> {
-        let untold = !self.stuck && self.core.untold().next().is_some();
+        let untold = !self.stuck && !self.core.is_quarantined() && self.core.untold().next().is_some();
         self.bound_at.filter(|_| untold).map(|at| at + stuck_after)
     }
 

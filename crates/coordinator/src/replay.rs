@@ -108,7 +108,11 @@ impl Owner {
         }
         (self.replayed, self.accepting) = (true, true);
         let ids: Vec<Id> = self.open.keys().copied().collect();
+        let (quarantined, ids): (Vec<Id>, Vec<Id>) = ids.into_iter().partition(|id| self.is_quarantined(*id));
         self.tally = Tally { recovered: ids.len() as u64, recovering: ids.len() as u64, ..Tally::default() };
+        for id in quarantined {
+            self.with(id, |open| open.bound_at = open.core.untold().next().map(|_| now.time));
+        }
         for id in ids {
             self.weigh(id);
             if let Some(branch) = self.open.get(&id).and_then(|open| open.core.heuristic()) {
@@ -125,8 +129,13 @@ impl Owner {
         Ok(())
     }
 
-    /// Counts what replay has left open.
-    fn weigh(&mut self, id: Id) {
+    /// What a restored journal knows of another node's transactions may be old: only people drive them on.
+    pub(crate) fn is_quarantined(&self, id: Id) -> bool {
+        self.open.get(&id).is_some_and(|open| open.core.is_quarantined())
+    }
+
+    /// Counts what is open and was not begun here, once it goes on.
+    pub(crate) fn weigh(&mut self, id: Id) {
         let Some(open) = self.open.get(&id) else { return };
         self.load.admitted();
         if open.verdict().is_some() {
@@ -136,7 +145,9 @@ impl Owner {
 
     fn reopened(&mut self, id: Id, begun: &Begun, segment: u64) -> Result<Open, ReplayError> {
         let ready = self.plans.get(begun.plan).ok_or(ReplayError::NoPlan(id))?;
-        let core = Transaction::replayed(id, ready.outline.clone(), begun.key.is_some());
+        let foreign = id.node() != self.config.node;
+        let replayed = if foreign { Transaction::quarantined } else { Transaction::replayed };
+        let core = replayed(id, ready.outline.clone(), begun.key.is_some());
         let mut open = Open::new(core, ready, begun.key);
         open.token = begun.token;
         open.began_unix_ms = begun.began_unix_ms;

@@ -61,8 +61,14 @@ impl Owner {
         open.word = Bytes::new();
         let name = |branch: unanimo_contract::BranchIndex| open.ready.branches[branch.at()].name.to_string();
         let branch = resolved.what.branch().map(name);
-        if let Resolution::Told(branch) = resolved.what {
-            self.load.told(&open.ready.branches[branch.at()].service);
+        // What is in quarantine is not counted as open before it goes on.
+        let quarantined = open.core.is_quarantined();
+        match resolved.what {
+            Resolution::Told(branch) if !quarantined => {
+                self.load.told(&open.ready.branches[branch.at()].service);
+            }
+            Resolution::Choose(_) | Resolution::Release => self.weigh(id),
+            Resolution::Told(_) | Resolution::SignOff(_) => {}
         }
         match Word::decode(resolved.word.clone()) {
             Ok(word) => {

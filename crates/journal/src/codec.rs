@@ -49,6 +49,8 @@ pub enum Unreadable {
     CutShort,
     /// No such kind of entry.
     UnknownKind(u8),
+    /// A kind that the format version of its segment does not have.
+    LaterKind(u8, u32),
     /// Its fields say something else than they may.
     Malformed(Malformed),
 }
@@ -59,6 +61,9 @@ impl fmt::Display for Unreadable {
             Unreadable::CutShort => f.write_str("an entry goes on beyond its batch"),
             Unreadable::UnknownKind(kind) => {
                 write!(f, "an entry has kind {kind}, this program knows kinds {PLAN} to {RESOLVED}")
+            }
+            Unreadable::LaterKind(kind, version) => {
+                write!(f, "an entry has kind {kind}, which format version {version} does not have")
             }
             Unreadable::Malformed(malformed) => write!(f, "in an entry, {malformed}"),
         }
@@ -193,11 +198,19 @@ fn put_resolved(out: &mut Vec<u8>, resolved: &Resolved) {
     put_bytes(out, 3, &resolved.word);
 }
 
-/// Takes the entry at `at`, and says where the next one stands.
-pub(crate) fn take_entry(payload: &[u8], at: usize) -> Result<(Id, Entry, usize), Unreadable> {
+/// The last kind that a format version has.
+fn last_kind(version: u32) -> u8 {
+    if version == 1 { WAVE } else { u8::MAX }
+}
+
+/// Takes the entry at `at` of a segment of this format version, and says where the next one stands.
+pub(crate) fn take_entry(payload: &[u8], at: usize, version: u32) -> Result<(Id, Entry, usize), Unreadable> {
     let header = payload.get(at..at + ENTRY_HEADER).ok_or(Unreadable::CutShort)?;
     let (id, rest) = header.split_first_chunk::<16>().ok_or(Unreadable::CutShort)?;
     let (kind, len) = rest.split_first().ok_or(Unreadable::CutShort)?;
+    if *kind > last_kind(version) {
+        return Err(Unreadable::LaterKind(*kind, version));
+    }
     let len = u32::from_le_bytes(len.try_into().map_err(|_| Unreadable::CutShort)?) as usize;
     let start = at + ENTRY_HEADER;
     let body = payload.get(start..start + len).ok_or(Unreadable::CutShort)?;

@@ -6,6 +6,25 @@ pub mod simulated;
 
 use std::io;
 
+/// What tells a directory from a copy of it: marks of the directory itself and of its lock's file, which a copy cannot
+/// take over. 0 where the system gives none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Of the directory.
+    pub directory: u64,
+    /// Of the lock's file.
+    pub lock: u64,
+}
+
+impl Identity {
+    /// Whether one that says this of itself, and was this when its manifest was written, must be a copy. A directory
+    /// that was moved, or whose lock was removed, keeps one of the two.
+    pub(crate) fn is_copy_of(self, written: Identity) -> bool {
+        let differ = |a: u64, b: u64| a != 0 && b != 0 && a != b;
+        differ(self.directory, written.directory) && differ(self.lock, written.lock)
+    }
+}
+
 /// One directory, and what the operating system does with it.
 pub trait Disk: Send + 'static {
     /// An open file.
@@ -13,6 +32,16 @@ pub trait Disk: Send + 'static {
 
     /// Takes the directory for this owner alone, until the disk is dropped; `false` when another one has it.
     fn lock(&mut self) -> io::Result<bool>;
+
+    /// Whether somebody has the directory now. Nobody, where this cannot be known.
+    fn is_locked(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// What tells the directory from a copy of it; nothing, where this cannot be known. Asked once it is locked.
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(Identity::default())
+    }
 
     /// The file system's name, where it is one that does not keep what is synced.
     fn ephemeral(&self) -> io::Result<Option<&'static str>>;

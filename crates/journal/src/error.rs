@@ -2,9 +2,10 @@
 
 use crate::Misconfigured;
 use crate::codec::Unreadable;
+use crate::layout::OLDEST_VERSION;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Why a journal cannot be opened, replayed or started. None of them goes away by trying again, save
@@ -41,7 +42,7 @@ pub enum Error {
         path: PathBuf,
         /// Its format version.
         found: u32,
-        /// The format version of this program.
+        /// The latest format version that this program knows.
         known: u32,
     },
     /// The operator's: another version of Unanimo wrote this entry.
@@ -61,6 +62,31 @@ pub enum Error {
         offset: u64,
         /// How this is known.
         why: String,
+    },
+    /// The operator's: there is neither a journal nor a backup.
+    NoJournal {
+        /// Where.
+        directory: PathBuf,
+    },
+    /// The operator's: a backup is restored, not started.
+    Backup {
+        /// Which one.
+        directory: PathBuf,
+    },
+    /// The operator's: the directory was copied, and its original may have gone further or still be running.
+    Copied {
+        /// Which one.
+        directory: PathBuf,
+    },
+    /// The operator's: something is there already.
+    NotEmpty {
+        /// Where.
+        directory: PathBuf,
+    },
+    /// The operator's: only a journal that was closed in good order can be moved.
+    NotClosed {
+        /// Which one.
+        directory: PathBuf,
     },
     /// Every number of a start was used.
     EpochsSpent,
@@ -90,7 +116,7 @@ impl fmt::Display for Error {
             ),
             Error::UnknownVersion { path, found, known } => write!(
                 f,
-                "{} has format version {found}, this program knows version {known}: start the program that \
+                "{} has format version {found}, this program knows {OLDEST_VERSION} to {known}: start the program that \
                  wrote it",
                 path.display()
             ),
@@ -105,12 +131,36 @@ impl fmt::Display for Error {
                  delete it: restore this file from where it is intact, or resolve by hand what it held",
                 path.display()
             ),
+            Error::NoJournal { directory } => f.write_str(&misplaced(directory, NO_JOURNAL)),
+            Error::Backup { directory } => f.write_str(&misplaced(directory, BACKUP)),
+            Error::Copied { directory } => f.write_str(&misplaced(directory, COPIED)),
+            Error::NotEmpty { directory } => f.write_str(&misplaced(directory, NOT_EMPTY)),
+            Error::NotClosed { directory } => f.write_str(&misplaced(directory, NOT_CLOSED)),
             Error::EpochsSpent => f.write_str(
                 "the journal was opened 16,777,215 times, and ids hold no more: begin a new directory",
             ),
             Error::NotReplayed => f.write_str("the journal must be replayed before it is started"),
         }
     }
+}
+
+// What is wrong with a directory, which stands where `{}` does.
+
+const NO_JOURNAL: &str = "{} holds neither a journal nor a backup: name the directory of one";
+
+const BACKUP: &str = "{} is a backup: `unanimo journal restore {} NEW` makes a journal of it";
+
+const COPIED: &str = "{} is a copy of a journal, whose original may still run or have gone further: start the original; \
+                      or, where that is lost, `unanimo journal restore {} NEW`; or, where it was ended in good order and \
+                      copied here, `unanimo journal restore --moved {} NEW`";
+
+const NOT_EMPTY: &str = "{} is not empty: name a directory that is not there yet";
+
+const NOT_CLOSED: &str = "{} was not closed by its last owner, so that what it holds may not be all: end the gateway that \
+                          owns it with SIGTERM and copy it anew, or restore it without `--moved`";
+
+fn misplaced(directory: &Path, said: &str) -> String {
+    said.replace("{}", &directory.display().to_string())
 }
 
 impl std::error::Error for Error {

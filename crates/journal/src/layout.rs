@@ -4,8 +4,11 @@ use crate::{Position, SegmentNumber};
 use unanimo_protocol::planted::{Mistake, planted};
 use unanimo_protocol::{Epoch, Node};
 
-/// The version of everything in the directory. Another one is refused.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+/// The version of everything that is written. A later one is refused.
+pub(crate) const FORMAT_VERSION: u32 = 2;
+
+/// The oldest version that is still read. Its entries have kinds 1 to 7, and its manifest knows of no copies.
+pub(crate) const OLDEST_VERSION: u32 = 1;
 
 /// What a disk writes as a whole or not at all. The first batch starts at the second sector.
 pub(crate) const SECTOR: usize = 512;
@@ -44,6 +47,8 @@ impl Cursor<'_> {
 /// What the first sector of a segment says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
+    /// By which its entries are read.
+    pub(crate) version: u32,
     pub(crate) node: Node,
     pub(crate) number: SegmentNumber,
     /// Bytes of the file.
@@ -67,7 +72,7 @@ impl SegmentHeader {
     pub(crate) fn encode(&self) -> [u8; SECTOR] {
         let mut out = Vec::with_capacity(SECTOR);
         out.extend_from_slice(&SEGMENT_MAGIC);
-        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(&self.node.0.to_le_bytes());
         out.extend_from_slice(&self.number.0.to_le_bytes());
         out.extend_from_slice(&self.size.to_le_bytes());
@@ -87,8 +92,10 @@ impl SegmentHeader {
         if fields.take() != SEGMENT_MAGIC {
             return Err(NotAHeader::Damaged);
         }
-        check_version(&mut fields, header)?;
+        let version = take_version(&mut fields)?;
+        check_sum(header)?;
         Ok(SegmentHeader {
+            version,
             node: Node(fields.u32()),
             number: SegmentNumber(fields.u64()),
             size: fields.u64(),
@@ -100,14 +107,17 @@ impl SegmentHeader {
     }
 }
 
-/// Takes the version, and checks the sum in the last four bytes. A header whose sum is right is judged by its
-/// version; one whose sum is wrong may be another version's shape, or damage to the version itself: only a version
-/// that is not ours says the former, and either way nothing is read.
-pub(crate) fn check_version(fields: &mut Cursor<'_>, header: &[u8]) -> Result<(), NotAHeader> {
-    let version = fields.u32();
-    if version != FORMAT_VERSION {
-        return Err(NotAHeader::Version(version));
+/// Takes the version. It is judged before the sum: where that is wrong, it may be another version's shape, or damage to
+/// the version itself, and either way nothing is read.
+pub(crate) fn take_version(fields: &mut Cursor<'_>) -> Result<u32, NotAHeader> {
+    match fields.u32() {
+        known @ OLDEST_VERSION..=FORMAT_VERSION => Ok(known),
+        unknown => Err(NotAHeader::Version(unknown)),
     }
+}
+
+/// Checks the sum in the last four bytes.
+pub(crate) fn check_sum(header: &[u8]) -> Result<(), NotAHeader> {
     let (covered, sum) = header.split_at(header.len() - 4);
     if crc32c::crc32c(covered).to_le_bytes() != sum {
         return Err(NotAHeader::Damaged);

@@ -3,13 +3,14 @@
 use crate::batcher::{Batcher, Start};
 use crate::clock::Clock;
 use crate::committer::{Committer, Committing};
-use crate::disk::{Disk, File};
+use crate::disk::{Disk, File, Identity};
 use crate::journal::Shared;
-use crate::manifest::Manifest;
-use crate::scan::{Found, Replayed, Report, Scan};
+use crate::manifest::{Kind, Manifest};
+use crate::scan::{Found, Replay, Replayed, Report, Scan};
 use crate::segments::{NEXT, Segments, Sizes, file_name, number_of};
 use crate::{Config, Error, Journal, Now, Position, Progress, SegmentNumber};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use unanimo_protocol::{Epoch, Node};
 
@@ -37,17 +38,22 @@ pub fn open<D: Disk>(config: Config, mut disk: D) -> Result<Recovery<D>, Error> 
     // A name may be there and not be durable. The manifest is about to count on it.
     disk.sync_directory().map_err(|e| failed("sync", e))?;
     let present: BTreeSet<SegmentNumber> = names.iter().filter_map(|name| number_of(name)).collect();
-    let mut manifest = match Manifest::read(&disk, &directory)? {
+    let mut manifest = match Manifest::read(&disk, &directory, Kind::Journal)? {
         Some(manifest) => manifest,
         None => first_manifest(&disk, &present, &config)?,
     };
-    check_presence(&present, &manifest, &config)?;
+    let identity = disk.identity().map_err(|e| failed("examine", e))?;
+    if identity.is_copy_of(manifest.identity) {
+        return Err(Error::Copied { directory });
+    }
+    manifest.identity = identity;
+    check_presence(&present, &manifest, &directory)?;
     manifest.newest = present.last().copied().unwrap_or_default().max(manifest.newest);
     manifest.epoch = Epoch(manifest.epoch.0 + 1);
     if manifest.epoch > Epoch::MAX {
         return Err(Error::EpochsSpent);
     }
-    manifest.write(&disk).map_err(|e| failed("replace the manifest of", e))?;
+    manifest.write(&disk, Kind::Journal).map_err(|e| failed("replace the manifest of", e))?;
     // What an interrupted drop or allocation has left.
     let stale = present.range(..manifest.oldest).map(|number| file_name(*number));
     let next = names.iter().filter(|name| *name == NEXT).cloned();
@@ -67,6 +73,9 @@ fn first_manifest<D: Disk>(
     present: &BTreeSet<SegmentNumber>,
     config: &Config,
 ) -> Result<Manifest, Error> {
+    if Manifest::read(disk, &config.directory, Kind::Backup)?.is_some() {
+        return Err(Error::Backup { directory: config.directory.clone() });
+    }
     if !present.is_empty() {
         let (path, why) =
             (config.directory.join("manifest"), "it is missing, but segments are there".to_owned());
@@ -84,21 +93,23 @@ fn first_manifest<D: Disk>(
         oldest: SegmentNumber(1),
         newest: SegmentNumber(0),
         durable: Position(0),
+        identity: Identity::default(),
+        restored: SegmentNumber(0),
     })
 }
 
 /// Every segment from the oldest on must be there.
-fn check_presence(
+pub(crate) fn check_presence(
     present: &BTreeSet<SegmentNumber>,
     manifest: &Manifest,
-    config: &Config,
+    directory: &Path,
 ) -> Result<(), Error> {
     let newest = present.last().copied().unwrap_or_default().max(manifest.newest);
     let missing = (manifest.oldest.0..=newest.0).map(SegmentNumber).find(|number| !present.contains(number));
     match missing {
         None => Ok(()),
         Some(number) => Err(Error::Damaged {
-            path: config.directory.join(file_name(number)),
+            path: directory.join(file_name(number)),
             offset: 0,
             why: format!("the file is missing; segments {} to {newest} must be there", manifest.oldest),
         }),
@@ -118,7 +129,7 @@ impl<D: Disk> Recovery<D> {
 
     /// Gives out everything that is remembered, in order. On an error, forget what was given out.
     pub fn replay(&mut self, each: impl FnMut(Replayed)) -> Result<Report, Error> {
-        let found = Scan::new(&self.disk, &self.config.directory, &self.manifest, each).run()?;
+        let found = Scan::new(&self.disk, &self.config.directory, &self.manifest, Replay(each)).run()?;
         let report = found.report.clone();
         self.replayed = Some(found);
         Ok(report)

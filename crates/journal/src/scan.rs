@@ -23,6 +23,10 @@ const PIECE: usize = if cfg!(test) { 600 } else { 1 << 20 };
 pub struct Replayed {
     /// Where it stands.
     pub segment: SegmentNumber,
+    /// The batch that holds it.
+    pub batch: Position,
+    /// Where it starts in its segment, in bytes.
+    pub offset: u64,
     /// Whose it is. A plan belongs to all; here it is the transaction that first named it in this segment.
     pub transaction: Id,
     /// What it is.
@@ -42,6 +46,8 @@ pub struct Report {
     pub open: usize,
     /// The last batch.
     pub last: Position,
+    /// The last batch of which something else says that it was durable.
+    pub durable: Position,
     /// What was cut.
     pub torn: Option<Torn>,
     /// Whether the last owner closed the journal.
@@ -66,29 +72,74 @@ pub(crate) struct Found {
     pub(crate) last_batch: Option<(u64, Vec<u8>)>,
 }
 
+/// Who hears of what a pass comes by.
+pub(crate) trait Visitor {
+    /// An entry that replay gives out, or (`known` is false) one of a transaction that has ended and whose beginning was
+    /// dropped.
+    fn entry(&mut self, replayed: Replayed, known: bool);
+
+    /// A segment that was read: its bytes up to where its last batch ends, and where that one starts.
+    fn segment(
+        &mut self,
+        header: &SegmentHeader,
+        bytes: &[u8],
+        last: usize,
+        batches: u64,
+    ) -> Result<(), Error>;
+}
+
+/// Replay: what is known, and nothing else.
+pub(crate) struct Replay<E>(pub(crate) E);
+
+impl<E: FnMut(Replayed)> Visitor for Replay<E> {
+    fn entry(&mut self, replayed: Replayed, known: bool) {
+        if known {
+            (self.0)(replayed);
+        }
+    }
+
+    fn segment(&mut self, _: &SegmentHeader, _: &[u8], _: usize, _: u64) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// How often the newest segment is read again before it is called damaged: its owner may have been writing it.
+const LOOKS: u32 = 3;
+
 /// One pass over all segments.
-pub(crate) struct Scan<'a, D, E> {
+pub(crate) struct Scan<'a, D, V> {
     disk: &'a D,
     directory: &'a Path,
     manifest: &'a Manifest,
-    each: E,
+    visitor: V,
     found: Found,
 }
 
-impl<'a, D: Disk, E: FnMut(Replayed)> Scan<'a, D, E> {
-    pub(crate) fn new(disk: &'a D, directory: &'a Path, manifest: &'a Manifest, each: E) -> Scan<'a, D, E> {
-        Scan { disk, directory, manifest, each, found: Found::default() }
+impl<'a, D: Disk, V: Visitor> Scan<'a, D, V> {
+    pub(crate) fn new(
+        disk: &'a D,
+        directory: &'a Path,
+        manifest: &'a Manifest,
+        visitor: V,
+    ) -> Scan<'a, D, V> {
+        Scan { disk, directory, manifest, visitor, found: Found::default() }
     }
 
     pub(crate) fn run(mut self) -> Result<Found, Error> {
         let numbers = (self.manifest.oldest.0..=self.manifest.newest.0).map(SegmentNumber);
         let headers = numbers.map(|number| self.header(number)).collect::<Result<Vec<_>, _>>()?;
         self.found.report.last = headers.first().map_or(Position(0), |header| header.resumes_after);
+        self.found.report.durable = self.manifest.durable.max(self.found.report.last);
         let mut bytes = Vec::new();
         for (at, header) in headers.iter().enumerate() {
             let until = headers.get(at + 1).map(|next| next.resumes_after);
             self.found.ledger.opened(header.number, header.size, header.created_unix);
+            let before = self.found.report.batches;
             let last = self.segment(header, until, &mut bytes)?;
+            let batches = self.found.report.batches - before;
+            self.witness(until.unwrap_or_default());
+            let read = bytes.get(..last.end).unwrap_or(&bytes);
+            self.visitor.segment(header, read, last.start, batches)?;
             let batch = bytes.get(last.clone()).filter(|batch| !batch.is_empty());
             self.found.last_batch = batch.map(|batch| (last.start as u64, batch.to_vec()));
         }
@@ -118,7 +169,7 @@ impl<'a, D: Disk, E: FnMut(Replayed)> Scan<'a, D, E> {
             let why = "it is of a later start than the manifest, which must be an old copy".to_owned();
             return Err(damaged(0, why));
         }
-        if found != number || node != self.manifest.node {
+        if found != number || (node != self.manifest.node && number > self.manifest.restored) {
             let why = format!("it is segment {found} of node {node}, and does not belong here");
             return Err(damaged(0, why));
         }
@@ -138,7 +189,8 @@ impl<'a, D: Disk, E: FnMut(Replayed)> Scan<'a, D, E> {
         let mut pages = Pages { file, size: header.size as usize, bytes };
         pages.bytes.clear();
         let mut plans = BTreeSet::new();
-        let mut last = SECTOR..SECTOR;
+        let (mut last, mut looks) = (SECTOR..SECTOR, 0);
+        pages.fill(SECTOR).map_err(|source| self.unread(number, source))?;
         while until != Some(self.found.report.last) {
             let (at, expected) = (last.end, Position(self.found.report.last.0 + 1));
             pages.fill_batch(at).map_err(|source| self.unread(number, source))?;
@@ -146,10 +198,21 @@ impl<'a, D: Disk, E: FnMut(Replayed)> Scan<'a, D, E> {
                 .filter(|(batch, _)| batch.number == expected && batch.epoch == header.epoch);
             let Some((batch, payload)) = batch else {
                 pages.fill(pages.size).map_err(|source| self.unread(number, source))?;
-                self.end(pages.bytes, at, header, until)?;
+                match self.end(pages.bytes, at, header, until) {
+                    Err(Error::Damaged { .. }) if looks < LOOKS => {
+                        looks += 1;
+                        pages.bytes.clear();
+                        continue;
+                    }
+                    ended => ended?,
+                }
                 break;
             };
-            self.batch(payload, (number, at + BATCH_HEADER), &mut plans)?;
+            looks = 0;
+            self.witness(batch.synced_up_to);
+            let place =
+                Place { segment: number, version: header.version, batch: expected, start: at + BATCH_HEADER };
+            self.batch(payload, place, &mut plans)?;
             self.found.report.batches += 1;
             self.found.report.closed = batch.closing;
             self.found.report.last = expected;
@@ -186,18 +249,17 @@ impl<'a, D: Disk, E: FnMut(Replayed)> Scan<'a, D, E> {
     fn batch(
         &mut self,
         payload: &[u8],
-        (segment, start): (SegmentNumber, usize),
+        Place { segment, version, batch, start }: Place,
         plans: &mut BTreeSet<Digest>,
     ) -> Result<(), Error> {
         let mut at = 0;
         while at < payload.len() {
             let offset = (start + at) as u64;
-            let (transaction, entry, next) = take_entry(payload, at).map_err(|why| Error::UnknownEntry {
-                path: self.path(segment),
-                offset,
-                why,
-            })?;
+            let taken = take_entry(payload, at, version);
+            let (transaction, entry, next) =
+                taken.map_err(|why| Error::UnknownEntry { path: self.path(segment), offset, why })?;
             at = next;
+            let mut known = true;
             match &entry {
                 Entry::Plan { digest, .. } => {
                     plans.insert(*digest);
@@ -207,14 +269,17 @@ impl<'a, D: Disk, E: FnMut(Replayed)> Scan<'a, D, E> {
                         let why = format!("{transaction} names a plan that this segment does not hold");
                         return Err(Error::Damaged { path: self.path(segment), offset, why });
                     }
-                    if !self.note(segment, transaction, settled.record()) {
-                        continue;
-                    }
+                    known = self.note(segment, transaction, settled.record());
                 }
             }
-            (self.each)(Replayed { segment, transaction, entry });
+            self.visitor.entry(Replayed { segment, batch, offset, transaction, entry }, known);
         }
         Ok(())
+    }
+
+    /// Something says that this batch was durable.
+    fn witness(&mut self, durable: Position) {
+        self.found.report.durable = self.found.report.durable.max(durable);
     }
 
     /// Counts a record; `false` for one whose transaction has ended and began in a segment that was dropped.
@@ -234,6 +299,14 @@ impl<'a, D: Disk, E: FnMut(Replayed)> Scan<'a, D, E> {
     fn unread(&self, number: SegmentNumber, source: io::Error) -> Error {
         Error::Io { doing: "read", path: self.path(number), source }
     }
+}
+
+/// Where a batch's entries stand, and how they are read.
+struct Place {
+    segment: SegmentNumber,
+    version: u32,
+    batch: Position,
+    start: usize,
 }
 
 /// A file, as far as it was read.

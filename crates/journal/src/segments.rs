@@ -2,8 +2,8 @@
 
 use crate::allocation::Allocation;
 use crate::disk::{Disk, File};
-use crate::layout::{SECTOR, SegmentHeader};
-use crate::manifest::Manifest;
+use crate::layout::{FORMAT_VERSION, SECTOR, SegmentHeader};
+use crate::manifest::{Kind, Manifest};
 use crate::{Error, Position, SegmentNumber};
 use std::io;
 use std::path::PathBuf;
@@ -118,6 +118,7 @@ impl<D: Disk> Segments<D> {
         let mut file = next.finish()?;
         let salt = self.disk.entropy()?;
         let header = SegmentHeader {
+            version: FORMAT_VERSION,
             node: self.manifest.node,
             number,
             size: self.sizes.of(number),
@@ -171,7 +172,9 @@ impl<D: Disk> Segments<D> {
         if let Some(current) = &self.current {
             self.manifest.newest = current.number;
         }
-        self.manifest.write(&self.disk).map_err(|source| self.failed("replace", "manifest", source))
+        self.manifest
+            .write(&self.disk, Kind::Journal)
+            .map_err(|source| self.failed("replace", "manifest", source))
     }
 
     fn failed(&self, doing: &'static str, name: &str, source: io::Error) -> Error {

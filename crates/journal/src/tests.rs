@@ -2,6 +2,7 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod copies;
 mod crashes;
 mod damage;
 mod decisions;

@@ -207,7 +207,8 @@ impl Transaction {
 
     /// When time itself becomes an event: the deadline, until there is a verdict, or no way back.
     pub fn wake(&self) -> Option<Time> {
-        let waits = self.concluded.is_none() && !self.is_past_return() && !self.acts_unfenced();
+        let waits =
+            self.concluded.is_none() && !self.quarantined && !self.is_past_return() && !self.acts_unfenced();
         waits.then_some(self.deadline)
     }
 

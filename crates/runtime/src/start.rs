@@ -178,7 +178,7 @@ fn replay<D: Disk>(
 }
 
 fn hand_out(owners: &mut [Owner], workers: usize, replayed: Replayed) -> Result<(), ReplayError> {
-    let Replayed { segment, transaction, entry } = replayed;
+    let Replayed { segment, transaction, entry, .. } = replayed;
     match entry {
         Entry::Plan { digest, bytes } => {
             owners.iter_mut().try_for_each(|owner| owner.replay_plan(digest, bytes.clone()))

@@ -41,6 +41,7 @@ enum Command {
     Schema(commands::schema::Schema),
     Transactions(commands::transactions::Transactions),
     Health(commands::health::Health),
+    Journal(commands::journal::Journal),
     Demo(commands::demo::Demo),
     Completions(commands::completions::Completions),
     #[command(hide = true)]
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         Command::Schema(schema) => schema.run(),
         Command::Transactions(transactions) => transactions.run(),
         Command::Health(health) => health.run(),
+        Command::Journal(journal) => journal.run(),
         Command::Demo(demo) => demo.run(),
         Command::Completions(completions) => completions.run(Arguments::command()),
         Command::Manual(manual) => manual.run(Arguments::command()),

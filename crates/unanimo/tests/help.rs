@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Every command that is not hidden.
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["run"],
     &["check"],
@@ -23,6 +23,11 @@ const COMMANDS: [&[&str]; 13] = [
     &["transactions", "list"],
     &["transactions", "show"],
     &["transactions", "retry"],
+    &["journal"],
+    &["journal", "verify"],
+    &["journal", "dump"],
+    &["journal", "backup"],
+    &["journal", "restore"],
 ];
 
 #[test]

@@ -4,6 +4,7 @@ use crate::fixtures::{done, keyed, plan, problem, refused, silence, submission, 
 use crate::shell::{Decision, SECOND, Shell, config, header};
 use bytes::Bytes;
 use std::collections::BTreeSet;
+use unanimo_contract::Inquiry;
 use unanimo_contract::trace::Trace;
 use unanimo_contract::{
     BranchIndex, Mode, Operation, ParticipantCall, State, Submission, TraceContext, View,
@@ -238,4 +239,31 @@ fn same_disk(shell: &Shell) -> Shell {
     let mut copy = Shell::with(shell.config.clone());
     copy.disk = crate::shell::Disk { plans: shell.disk.plans.clone(), decisions, synced: shell.disk.synced };
     copy
+}
+
+#[test]
+fn what_another_node_left_open_is_shown_and_nothing_of_it_is_called() {
+    let began = |mode: Mode, verdict: bool| {
+        let mut shell = Shell::new();
+        shell.begin(keyed(&plan(mode, 2), 5, 6));
+        if verdict {
+            shell.answer_all(&done());
+            shell.sync();
+        }
+        let id = shell.id();
+        (shell, id)
+    };
+    for (mode, verdict) in Mode::ALL.into_iter().flat_map(|mode| [(mode, false), (mode, true)]) {
+        let (shell, id) = began(mode, verdict);
+        let mut shell = shell.restored();
+        let state = if verdict { State::Committing } else { State::Preparing };
+        assert_eq!(shell.owner.view(id).unwrap().state, state);
+        shell.pass(120 * SECOND);
+        shell.owner.retry(shell.at(), id);
+        shell.carry_out();
+        shell.owner.leave(shell.at());
+        shell.carry_out();
+        assert!(shell.calls.is_empty() && shell.appends.is_empty(), "{mode} {verdict}");
+        assert_eq!((shell.owner.inquire(id), shell.owner.view(id).unwrap().state), (Inquiry::NotMine, state));
+    }
 }

@@ -121,6 +121,12 @@ impl Shell {
         Shell::on(config, self.disk, Time(500_000))
     }
 
+    /// The journal is restored elsewhere, under another node.
+    pub fn restored(self) -> Shell {
+        let config = Config { node: Node(self.config.node.0 + 1), ..self.config };
+        Shell::on(config, self.disk, Time(500_000))
+    }
+
     pub fn at(&self) -> Now {
         Now { time: self.now, unix_ms: 1_700_000_000_000 + self.now.0 / 1000 }
     }

@@ -1,6 +1,6 @@
 //! Real files.
 
-use super::{Disk, File};
+use super::{Disk, File, Identity};
 use crate::Error;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -15,6 +15,7 @@ pub struct Files {
     path: PathBuf,
     directory: OwnedFd,
     lock: Option<OwnedFd>,
+    access: OFlags,
 }
 
 impl Files {
@@ -32,11 +33,19 @@ impl Files {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|e| failed("open the directory", e.into()))?;
-        Ok(Files { path: path.to_owned(), directory, lock: None })
+        Ok(Files { path: path.to_owned(), directory, lock: None, access: OFlags::RDWR })
+    }
+
+    /// Opens a directory that is there, to look at it: whoever owns it does not notice, and nothing can be changed.
+    pub fn look(path: &Path) -> Result<Files, Error> {
+        let failed = |source| Error::Io { doing: "open", path: path.to_owned(), source };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| failed(e.into()))?;
+        Ok(Files { path: path.to_owned(), directory, lock: None, access: OFlags::RDONLY })
     }
 
     fn open_at(&self, name: &str, more: OFlags) -> io::Result<OwnedFd> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | more;
+        let flags = self.access | OFlags::CLOEXEC | more;
         // Bodies of clients are in it: nobody but the owner reads it.
         Ok(rustix::fs::openat(&self.directory, name, flags, Mode::RUSR | Mode::WUSR)?)
     }
@@ -64,6 +73,25 @@ impl Disk for Files {
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// A lock is the only thing that tells: it is taken for a moment, shared with whoever else looks.
+    fn is_locked(&self) -> io::Result<bool> {
+        let lock = match self.open_at(Files::LOCK, OFlags::empty()) {
+            Ok(lock) => lock,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(e),
+        };
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        let lock = self.lock.as_ref().map_or(Ok(0), identity_of)?;
+        Ok(Identity { directory: identity_of(&self.directory)?, lock })
     }
 
     #[cfg(target_os = "linux")]
@@ -114,6 +142,25 @@ impl Disk for Files {
     fn entropy(&self) -> io::Result<u64> {
         getrandom::u64().map_err(io::Error::other)
     }
+}
+
+/// The file's number, and when it was born, to the nanosecond: no program can give a copy the same.
+#[cfg(target_os = "linux")]
+fn identity_of(file: &OwnedFd) -> io::Result<u64> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    let told = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::INO | StatxFlags::BTIME)?;
+    if told.stx_mask & StatxFlags::BTIME.bits() == 0 {
+        return Ok(0);
+    }
+    let born = told.stx_btime.tv_sec.wrapping_mul(1_000_000_000).wrapping_add(told.stx_btime.tv_nsec.into());
+    // Spread by an odd number, so that neighbouring files born together differ. Never 0: that means nothing is known.
+    Ok((told.stx_ino.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ born as u64).max(1))
+}
+
+/// Elsewhere (macOS, for development) nothing tells a copy.
+#[cfg(not(target_os = "linux"))]
+fn identity_of(_: &OwnedFd) -> io::Result<u64> {
+    Ok(0)
 }
 
 /// A file of [`Files`].

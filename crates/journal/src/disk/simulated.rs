@@ -4,7 +4,7 @@
 //! that fails has written some sectors and marks all of them as clean, so that trying again would succeed and lie.
 //! Only a sector is written as a whole or not at all: the format's one assumption.
 
-use super::{Disk, File};
+use super::{Disk, File, Identity};
 use crate::Position;
 use crate::layout::{BATCH_HEADER, BatchHeader};
 use fastrand::Rng;
@@ -55,6 +55,7 @@ struct World {
     locked: bool,
     next_file: u64,
     files: BTreeMap<u64, Contents>,
+    identity: Identity,
     names: BTreeMap<String, u64>,
     durable_names: BTreeMap<String, u64>,
 }
@@ -86,6 +87,7 @@ impl Simulated {
             boot: 0,
             locked: false,
             next_file: image.len() as u64,
+            identity: Identity::default(),
             files: (0..).zip(image.values().map(contents)).collect(),
             durable_names: names.clone(),
             names,
@@ -97,6 +99,11 @@ impl Simulated {
     pub fn image(&self) -> BTreeMap<String, Vec<u8>> {
         let world = self.world();
         world.names.iter().map(|(name, file)| (name.clone(), world.files[file].seen.clone())).collect()
+    }
+
+    /// What tells this disk's directory from a copy, from now on.
+    pub fn set_identity(&self, identity: Identity) {
+        self.world().identity = identity;
     }
 
     /// What goes wrong now.
@@ -259,6 +266,14 @@ impl Disk for Simulated {
         drop(world);
         self.holds_lock |= free;
         Ok(free)
+    }
+
+    fn is_locked(&self) -> io::Result<bool> {
+        Ok(self.look()?.locked)
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(self.look()?.identity)
     }
 
     fn ephemeral(&self) -> io::Result<Option<&'static str>> {

@@ -189,9 +189,9 @@ fn another_version_or_another_journal_is_refused() {
     let small = two_starts(true);
     for name in small.files() {
         let mut image = small.image.clone();
-        image.get_mut(&name).unwrap()[8] = 2;
+        image.get_mut(&name).unwrap()[8] = 3;
         let refused = read(&image).unwrap_err();
-        assert!(matches!(refused, Error::UnknownVersion { found: 2, known: 1, .. }), "{refused}");
+        assert!(matches!(refused, Error::UnknownVersion { found: 3, known: 2, .. }), "{refused}");
     }
     // A manifest from before the last start would number starts twice.
     let mut image = small.image.clone();

@@ -1,6 +1,7 @@
 //! Every record comes back as it was; what is not known is refused.
 
 use crate::codec::{self, ENTRY_HEADER, Entry, Unreadable, take_entry};
+use crate::layout::FORMAT_VERSION;
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -86,7 +87,7 @@ proptest! {
         }
         let mut at = 0;
         for (id, record) in records {
-            let (transaction, entry, next) = take_entry(&payload, at).unwrap();
+            let (transaction, entry, next) = take_entry(&payload, at, FORMAT_VERSION).unwrap();
             prop_assert_eq!(transaction, Id::from_bits(id));
             prop_assert_eq!(entry, Entry::Record(Settled::journaled(record)));
             at = next;
@@ -99,20 +100,20 @@ proptest! {
         let mut payload = Vec::new();
         codec::put_plan(&mut payload, Id::from_bits(5), digest, &bytes);
         prop_assert!(payload.len() <= codec::plan_bound(&bytes));
-        let (_, entry, _) = take_entry(&payload, 0).unwrap();
+        let (_, entry, _) = take_entry(&payload, 0, FORMAT_VERSION).unwrap();
         prop_assert_eq!(entry, Entry::Plan { digest, bytes });
     }
 
     #[test]
     fn garbage_is_refused_and_never_panics(bytes: Vec<u8>, record in record(), at: prop::sample::Index) {
-        let _ = take_entry(&bytes, 0);
+        let _ = take_entry(&bytes, 0, FORMAT_VERSION);
         let mut payload = Vec::new();
         codec::put_record(&mut payload, Id::from_bits(1), &record);
         let at = at.index(payload.len());
         for cut in [&payload[..at], &payload[at..]] {
-            let _ = take_entry(cut, 0);
+            let _ = take_entry(cut, 0, FORMAT_VERSION);
         }
-        prop_assert_eq!(take_entry(&payload[..at], 0).unwrap_err(), Unreadable::CutShort);
+        prop_assert_eq!(take_entry(&payload[..at], 0, FORMAT_VERSION).unwrap_err(), Unreadable::CutShort);
     }
 }
 
@@ -127,17 +128,20 @@ fn entry(kind: u8, body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn what_this_version_does_not_know_is_refused() {
-    assert_eq!(take_entry(&entry(10, b""), 0).unwrap_err(), Unreadable::UnknownKind(10));
-    assert_eq!(take_entry(&entry(0, b""), 0).unwrap_err(), Unreadable::UnknownKind(0));
+    assert_eq!(take_entry(&entry(10, b""), 0, FORMAT_VERSION).unwrap_err(), Unreadable::UnknownKind(10));
+    assert_eq!(take_entry(&entry(0, b""), 0, FORMAT_VERSION).unwrap_err(), Unreadable::UnknownKind(0));
     let mut field = Vec::new();
     put_number(&mut field, 9, 1);
     for kind in 1..=9 {
-        let refused = take_entry(&entry(kind, &field), 0).unwrap_err();
+        let refused = take_entry(&entry(kind, &field), 0, FORMAT_VERSION).unwrap_err();
         assert_eq!(refused, Unreadable::Malformed(Malformed::UnknownField(9)), "kind {kind}");
     }
     let mut beyond = Vec::new();
     put_number(&mut beyond, 1, 32);
-    assert_eq!(take_entry(&entry(4, &beyond), 0).unwrap_err(), Unreadable::Malformed(Malformed::BadValue(1)));
+    assert_eq!(
+        take_entry(&entry(4, &beyond), 0, FORMAT_VERSION).unwrap_err(),
+        Unreadable::Malformed(Malformed::BadValue(1))
+    );
 }
 
 #[test]

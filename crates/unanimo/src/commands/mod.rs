@@ -6,6 +6,7 @@ pub mod demo;
 pub mod diff;
 pub mod doctor;
 pub mod health;
+pub mod journal;
 pub mod manual;
 pub mod run;
 pub mod schema;
