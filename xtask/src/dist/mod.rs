@@ -79,7 +79,8 @@ impl Wish {
                     println!("{}: left out: {why}", target.machine);
                     continue;
                 }
-                self.package(&release, target, &target.build()?, &native)?;
+                let built = if target.triple == first.triple { native.clone() } else { target.build()? };
+                self.package(&release, target, &built, &native)?;
             }
         }
         archive::sums(&self.out)?;

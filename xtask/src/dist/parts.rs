@@ -4,6 +4,7 @@ use super::target::try_out;
 use super::{Release, empty, make, read, write};
 use crate::command::root;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// What the program's own commands, and the tree, have to say.
@@ -63,7 +64,10 @@ impl Parts<'_> {
     pub fn container(&self, directory: &Path) -> Result<(), String> {
         empty(directory)?;
         self.put(&directory.join("unanimo"))?;
-        make(&directory.join("state"))?;
+        let state = directory.join("state/unanimo");
+        make(&state)?;
+        let private = fs::set_permissions(&state, fs::Permissions::from_mode(0o700));
+        private.map_err(|error| format!("{}: {error}", state.display()))?;
         write(&directory.join("Containerfile"), packaging("Containerfile")?, TEXT)
     }
 

@@ -157,6 +157,17 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_built_for_here_says_what_would_help() {
+        let [here, _] = TARGETS;
+        let unknown = Target { triple: "none-unknown-linux-musl", ..here };
+        assert!(unknown.missing().unwrap().ends_with("`rustup target add none-unknown-linux-musl`"));
+        let own = Target { triple: "x86_64-unknown-linux-gnu", compiler: "no-such-compiler", ..here };
+        if own.is_native() && cfg!(target_env = "gnu") {
+            assert!(own.missing().unwrap().ends_with("`apt-get install musl-tools`"));
+        }
+    }
+
+    #[test]
     fn a_program_that_needs_libraries_is_told_from_one_that_does_not() {
         assert_eq!(asks_for_an_interpreter(&program(&[1, 2, 6])), Some(false));
         assert_eq!(asks_for_an_interpreter(&program(&[6, 3, 1])), Some(true));
