@@ -76,8 +76,18 @@ pub fn run(context: &Context) -> io::Result<()> {
             .push(p99s[1].last().copied().unwrap_or(f64::NAN) / p99s[0].last().copied().unwrap_or(f64::NAN));
     }
     println!("{}", table.text(context.markdown));
-    // What the bad ones were begun with and have not heard the end of.
-    let (ratio, left) = (Spread::of(ratios), gateway.metric("unanimo_transactions_open")?);
+    let left = gateway.metric("unanimo_transactions_open")?;
+    close(context, &Spread::of(ratios), [before, most], left, p99s)
+}
+
+/// Prints how it came out, and writes it down. `left` are those that the bad ones have not heard the end of.
+fn close(
+    context: &Context,
+    ratio: &Spread,
+    [before, most]: [f64; 2],
+    left: f64,
+    p99s: [Vec<f64>; 2],
+) -> io::Result<()> {
     let mut closing = Table::new("bad-participants, in short", &["what", "aim", "reached", "range"]);
     closing.row(vec![
         "p99 of the others".into(),

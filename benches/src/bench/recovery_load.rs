@@ -8,7 +8,7 @@
 use super::Context;
 use super::recovery::within;
 use crate::gateway::{Gateway, Setup, free_address};
-use crate::load::{Behaviour, Crowd, Offer, Run, Target, World, sum};
+use crate::load::{Behaviour, Crowd, Offer, Run, Second, Target, World, sum};
 use crate::place::Place;
 use crate::process::Process;
 use crate::report::Report;
@@ -53,14 +53,7 @@ pub fn run(context: &Context) -> io::Result<()> {
     let run = Run { target: gateway.address, request: &fresh, clients: CLIENTS, warm: window / 4, window };
     let outcome = world.run(&run, |_| {})?;
     let rate = (LOAD * outcome.answered as f64 / outcome.seconds).max(10.0);
-    let answered = gateway.metric("unanimo_calls_answered_total")?;
-    let failed = world.ask_times(gateway.address, &held, CLIENTS, in_doubt)?;
-    if failed > 0 {
-        return Err(io::Error::other(format!("{failed} of {in_doubt} transactions were turned away")));
-    }
-    within("every transaction is in doubt", || {
-        Ok(gateway.metric("unanimo_calls_answered_total")? >= answered + 3.0 * in_doubt as f64)
-    })?;
+    bring_in_doubt(&mut world, &gateway, &held, in_doubt)?;
     // With SIGKILL.
     drop(gateway);
     let gateway = Gateway::start(&context.program, &setup, &directory, context.cores.measured)?;
@@ -80,17 +73,31 @@ pub fn run(context: &Context) -> io::Result<()> {
     let [during, after] = [&seen[0][..recovered], &seen[0][recovered..]].map(sum);
     let share =
         gateway.metric("unanimo_calls_unwaited_total")? / gateway.metric("unanimo_calls_sent_total")?;
-    let mut table = Table::new(
-        format!(
-            "recovery-load: {in_doubt} transactions in doubt at SQLite participants, {rate:.0} new ones a second"
-        ),
-        &["", "seconds", "offered", "committed", "p50 ms", "p99 ms"],
+    let title = format!(
+        "recovery-load: {in_doubt} transactions in doubt at SQLite participants, {rate:.0} new ones a second"
     );
-    let mut p99 = Vec::new();
-    for (name, part, lasted) in
-        [("while it recovers", &during, recovered), ("after that", &after, seconds - recovered)]
-    {
-        p99.push(part.latencies.quantile_us(0.99));
+    let p99 = table(context, &title, [(&during, recovered), (&after, seconds - recovered)]);
+    let left = gateway.metric("unanimo_transactions_recovering")?;
+    close(context, p99, share, left, recovered)
+}
+
+/// Begins so many transactions that no verdict can be reached of, and waits until the SQLite participants have voted.
+fn bring_in_doubt(world: &mut World, gateway: &Gateway, request: &[u8], in_doubt: u64) -> io::Result<()> {
+    let answered = gateway.metric("unanimo_calls_answered_total")?;
+    let failed = world.ask_times(gateway.address, request, CLIENTS, in_doubt)?;
+    if failed > 0 {
+        return Err(io::Error::other(format!("{failed} of {in_doubt} transactions were turned away")));
+    }
+    within("every transaction is in doubt", || {
+        Ok(gateway.metric("unanimo_calls_answered_total")? >= answered + 3.0 * in_doubt as f64)
+    })?;
+    Ok(())
+}
+
+/// Prints what became of the new requests in both parts, and gives back the p99 of each.
+fn table(context: &Context, title: &str, parts: [(&Second, usize); 2]) -> [f64; 2] {
+    let mut table = Table::new(title, &["", "seconds", "offered", "committed", "p50 ms", "p99 ms"]);
+    for (name, (part, lasted)) in ["while it recovers", "after that"].into_iter().zip(parts) {
         table.row(vec![
             name.to_owned(),
             lasted.to_string(),
@@ -101,6 +108,11 @@ pub fn run(context: &Context) -> io::Result<()> {
         ]);
     }
     println!("{}", table.text(context.markdown));
+    parts.map(|(part, _)| part.latencies.quantile_us(0.99))
+}
+
+/// Prints how it came out, and writes it down.
+fn close(context: &Context, p99: [f64; 2], share: f64, left: f64, recovered: usize) -> io::Result<()> {
     let ratio = p99[0] / p99[1];
     let mut closing = Table::new("recovery-load, in short", &["what", "aim", "reached"]);
     closing.row(vec![
@@ -109,11 +121,7 @@ pub fn run(context: &Context) -> io::Result<()> {
         format!("{ratio:.2}"),
     ]);
     closing.row(vec!["recovery's share of all calls".into(), String::new(), format!("{share:.2}")]);
-    closing.row(vec![
-        "never ended".into(),
-        "0".into(),
-        format!("{:.0}", gateway.metric("unanimo_transactions_recovering")?),
-    ]);
+    closing.row(vec!["never ended".into(), "0".into(), format!("{left:.0}")]);
     println!("{}", closing.text(context.markdown));
     let mut report = Report::new(NAME);
     report.add("new requests", 0, ("p99 ratio", ratio, "ratio"));

@@ -2,6 +2,7 @@
 
 use crate::plans::Ready;
 use crate::{InvalidPlan, render, span};
+use http::Method;
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::trace::{Trace, TraceContext};
@@ -67,6 +68,9 @@ impl Bare {
                 conflicts: 0,
                 remaining,
                 timeout: ready.timeout,
+                step: ready.step,
+                unfenced: ready.unfenced,
+                method: rendered.method.clone().unwrap_or(Method::POST),
                 path: rendered.path_of(operation),
                 headers: rendered.headers.clone(),
                 body: rendered.body.clone(),

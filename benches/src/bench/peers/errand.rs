@@ -1,7 +1,6 @@
 //! What a transaction takes at each manager, and what its participants say: the same saga of two branches, and the same
 //! tcc of two.
 
-use super::manager::Kind;
 use crate::load::{Asked, Call, Calls, Errand, Step, World};
 use std::io;
 use std::net::SocketAddr;
@@ -58,7 +57,7 @@ pub fn configuration(participant: SocketAddr) -> String {
         "services:\n  a: {{ endpoints: [\"{participant}\"], anonymous: true }}\n  \
          b: {{ endpoints: [\"{participant}\"], anonymous: true }}\nroutes:\n"
     );
-    for mode in Mode::ALL.into_iter().filter(|mode| Kind::Unanimo.runs(*mode)) {
+    for mode in Mode::ALL {
         let name = mode.name();
         text.push_str(&format!(
             "  - name: {name}\n    match: {{ method: POST, path: /{name} }}\n    transaction:\n      \

@@ -40,11 +40,6 @@ impl Kind {
         }
     }
 
-    /// Whether it has this mode.
-    pub fn runs(self, mode: Mode) -> bool {
-        mode == Mode::Tcc || self != Kind::Unanimo
-    }
-
     pub fn is_durable(self) -> bool {
         match self {
             Kind::Unanimo => true,
