@@ -1,7 +1,7 @@
 //! The words between processes, and between the crates that carry them.
 //!
 //! **Owns**: the headers, the rules by which a participant's answer gets its meaning, plans and rendered calls as
-//! they are stored, what a client is told, the problem types, and the traits [`Transactions`] and [`Operations`]
+//! they are stored, what a client is told, the problem types, what retries may cost a service, and the traits [`Transactions`] and [`Operations`]
 //! by which a transaction is reached, near or far.
 //!
 //! **Never**: does IO, reads a clock, renders an expression, or decides what becomes of a transaction.
@@ -10,6 +10,7 @@
 //! seam between gateway and runtime.
 
 pub mod answer;
+pub mod budget;
 pub mod call;
 pub mod headers;
 pub mod inquiry;

@@ -1,19 +1,14 @@
-//! Retry budgets: a service that fails must not be asked ever more often because it fails.
-//!
-//! A retry takes a token; time and first calls bring tokens, and a retry that succeeds gives its own back, and another one
-//! up to a bound, so that a service that has recovered is told what it missed as fast as it can hear it. Retries without a
-//! token wait in order.
+//! Retry budgets: a service that has recovered is told what it missed as fast as it can hear it, and one that fails is
+//! not asked ever more often because it fails. Retries without a token wait in order.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use unanimo_contract::budget::Budget as Tokens;
 use unanimo_contract::{BranchIndex, Id};
 use unanimo_protocol::Time;
 
 use crate::Retry;
-
-/// Tokens that retries that succeed can bring together: as many retries may be under way to a service that answers.
-const GROWN: f64 = 64.0;
 
 /// The budgets of all services.
 #[derive(Debug, Default)]
@@ -24,26 +19,24 @@ pub(crate) struct Budgets {
 /// Invariant: `waiting` holds each branch at most once, so that it is bounded by the branches of open transactions.
 #[derive(Debug)]
 struct Budget {
-    tokens: f64,
-    filled: Time,
+    tokens: Tokens,
     waiting: VecDeque<(Id, BranchIndex)>,
 }
 
 impl Budgets {
     /// A first call left.
     pub(crate) fn note_first_call(&mut self, service: &Arc<str>, now: Time, retry: &Retry) {
-        let budget = self.at(service, now, retry);
-        budget.gain(retry.budget_ratio, most(retry));
+        self.at(service, now, retry).tokens.note_first(&retry.allowance());
     }
 
     /// A retry was answered with success: its token comes back, with another one.
     pub(crate) fn succeeded(&mut self, service: &Arc<str>, now: Time, retry: &Retry) {
-        self.at(service, now, retry).gain(2.0, most(retry).max(GROWN));
+        self.at(service, now, retry).tokens.succeeded(&retry.allowance());
     }
 
     /// A retry was not needed: its token comes back.
     pub(crate) fn give_back(&mut self, service: &Arc<str>, now: Time, retry: &Retry) {
-        self.at(service, now, retry).gain(1.0, most(retry).max(GROWN));
+        self.at(service, now, retry).tokens.give_back(&retry.allowance());
     }
 
     /// Takes a token for a retry, or notes that the branch waits for one.
@@ -56,8 +49,7 @@ impl Budgets {
     ) -> bool {
         let budget = self.at(service, now, retry);
         // Who waits already has a right to the next token, even where nobody has given it out yet.
-        if budget.waiting.is_empty() && budget.tokens >= 1.0 {
-            budget.tokens -= 1.0;
+        if budget.waiting.is_empty() && budget.tokens.take() {
             return true;
         }
         budget.waiting.push_back(waiting);
@@ -74,12 +66,11 @@ impl Budgets {
     /// Takes the next branch for which there is a token now, token and all.
     pub(crate) fn next_ready(&mut self, now: Time, retry: &Retry) -> Option<(Arc<str>, Id, BranchIndex)> {
         self.services.iter_mut().find_map(|(service, budget)| {
-            budget.fill(now, retry);
-            if budget.tokens < 1.0 {
+            budget.tokens.fill(since_start(now), &retry.allowance());
+            if budget.waiting.is_empty() || !budget.tokens.take() {
                 return None;
             }
             let (id, branch) = budget.waiting.pop_front()?;
-            budget.tokens -= 1.0;
             Some((service.clone(), id, branch))
         })
     }
@@ -87,38 +78,20 @@ impl Budgets {
     /// When the next token comes for somebody who waits.
     pub(crate) fn wake(&self, retry: &Retry) -> Option<Time> {
         let waiting = self.services.values().filter(|budget| !budget.waiting.is_empty());
-        waiting.map(|budget| budget.next_token(retry)).min()
+        waiting.map(|budget| Time(0) + budget.tokens.next_token(&retry.allowance())).min()
     }
 
     fn at(&mut self, service: &Arc<str>, now: Time, retry: &Retry) -> &mut Budget {
-        let full = || Budget { tokens: most(retry), filled: now, waiting: VecDeque::new() };
+        let (now, allowance) = (since_start(now), retry.allowance());
+        let full = || Budget { tokens: Tokens::full(now, &allowance), waiting: VecDeque::new() };
         let budget = self.services.entry(service.clone()).or_insert_with(full);
-        budget.fill(now, retry);
+        budget.tokens.fill(now, &allowance);
         budget
     }
 }
 
-impl Budget {
-    fn fill(&mut self, now: Time, retry: &Retry) {
-        let gained = now.since(self.filled).as_secs_f64() * retry.budget_per_second;
-        self.gain(gained, most(retry));
-        self.filled = self.filled.max(now);
-    }
-
-    /// Takes more tokens, as far as that makes no more than so many.
-    fn gain(&mut self, tokens: f64, most: f64) {
-        self.tokens = self.tokens.max((self.tokens + tokens).min(most));
-    }
-
-    fn next_token(&self, retry: &Retry) -> Time {
-        let missing = (1.0 - self.tokens).max(0.0) / retry.budget_per_second.max(1e-3);
-        self.filled + Duration::from_secs_f64(missing.min(3600.0)) + Duration::from_micros(1)
-    }
-}
-
-/// The most tokens that can be saved up: what one second brings, and at least one.
-fn most(retry: &Retry) -> f64 {
-    retry.budget_per_second.max(1.0)
+fn since_start(now: Time) -> Duration {
+    now.since(Time(0))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::plans::Plans;
 use std::time::Duration;
+use unanimo_contract::budget::Allowance;
 use unanimo_contract::{Epoch, Node, Shard};
 
 /// An owner's configuration.
@@ -49,14 +50,21 @@ pub struct Retry {
     pub budget_per_second: f64,
 }
 
+impl Retry {
+    /// What a service's budget allows.
+    pub(crate) fn allowance(&self) -> Allowance {
+        Allowance { ratio: self.budget_ratio, per_second: self.budget_per_second }
+    }
+}
+
 impl Default for Retry {
     fn default() -> Retry {
         Retry {
             initial: Duration::from_millis(50),
             cap: Duration::from_secs(30),
             stuck_after: Duration::from_secs(60),
-            budget_ratio: 0.2,
-            budget_per_second: 10.0,
+            budget_ratio: Allowance::default().ratio,
+            budget_per_second: Allowance::default().per_second,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What the gateway is told to do. Plain values: the binary reads them from its file.
 
+use crate::RetryConfig;
 use http::{HeaderName, Method};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::Plan;
+use unanimo_contract::budget::Allowance;
 
 /// The data plane's configuration.
 #[derive(Clone, Debug)]
@@ -105,6 +107,8 @@ pub struct ProxyConfig {
     pub rewrite_prefix: Option<String>,
     /// To which protocols a client may change its connection, such as `websocket`.
     pub upgrades: Vec<String>,
+    /// When requests are sent again; never where `None`.
+    pub retry: Option<RetryConfig>,
 }
 
 /// A transactional route.
@@ -135,6 +139,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How many connections a worker accepts at a time.
     pub connections: usize,
+    /// What retries of plain requests may cost each service, in one worker.
+    pub retries: Allowance,
     /// How long requests that are under way may take when a worker ends.
     pub grace: Duration,
 }
@@ -150,6 +156,7 @@ impl Default for Limits {
             tunnel_idle_timeout: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(75),
             connections: 10_000,
+            retries: Allowance::default(),
             grace: Duration::from_secs(30),
         }
     }

@@ -7,11 +7,13 @@ use crate::metrics::Measure;
 use crate::path::Path;
 use crate::proxy::{self, Plain};
 use crate::pulse::Answering;
+use crate::retry::Budgets;
+use crate::rules::InForce;
 use crate::server::Door;
 use crate::status::Own;
 use crate::table::{Found, Sought};
 use crate::transaction::{self, Transactional};
-use crate::{Rules, authority, hygiene, inquiry, upgrade};
+use crate::{Rules, Table, authority, hygiene, inquiry, upgrade};
 use http::header::{HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
@@ -50,6 +52,7 @@ pub(crate) enum Work {
 pub(crate) struct Asked<'a> {
     /// Those that were in force when it came.
     pub(crate) rules: &'a Rules,
+    pub(crate) budgets: &'a Budgets,
     pub(crate) method: Method,
     pub(crate) version: Version,
     /// Without `Host`.
@@ -84,7 +87,7 @@ pub(crate) async fn answer<T: Transactions>(
     let in_force = client.worker.governed.now();
     let line = in_force.rules.logs_requests.then(|| Line::new(&client.address, &request));
     let measure = Measure::begin(&in_force.routes, line);
-    let mut work = pin!(route(&client, &in_force.rules, request, &measure));
+    let mut work = pin!(route(&client, &in_force, request, &measure));
     let caught = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
@@ -109,10 +112,11 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 async fn route<T: Transactions>(
     client: &Client<T>,
-    rules: &Rules,
+    in_force: &InForce,
     request: Request<Incoming>,
     measure: &Measure,
 ) -> Result<Response<Body>, Cut> {
+    let InForce { rules, budgets, .. } = in_force;
     let answering = client.pulse.answering();
     let (mut head, body) = request.into_parts();
     client.pulse.expects_body(!body.is_end_stream());
@@ -145,20 +149,15 @@ async fn route<T: Transactions>(
         headers: &head.headers,
         query: uri.query(),
     };
-    let route = match rules.table.find(sought) {
-        Found::Route(route) => route,
-        Found::OtherMethods(allowed) => {
-            let answer = Problem::MethodNotAllowed.answer(&format!("this path takes {allowed}"));
-            return Ok(answer::own(answer.with_header("allow", allowed)));
-        }
-        Found::Nothing => {
-            return Ok(answer::own(Problem::NoRoute.answer("no route has this host and path")));
-        }
+    let route = match find(&rules.table, sought) {
+        Ok(route) => route,
+        Err(refusal) => return Ok(answer::own(refusal)),
     };
     measure.route(route.number);
     let Parts { method, version, headers, .. } = head;
     let asked = Asked {
         rules,
+        budgets,
         method,
         version,
         headers,
@@ -175,6 +174,17 @@ async fn route<T: Transactions>(
             Ok(answer::own(upgrade::refusal()))
         }
         Work::Transactional(transactional) => transaction::run(client, route, transactional, asked).await,
+    }
+}
+
+fn find<'a>(table: &'a Table, sought: Sought<'_>) -> Result<&'a Route, ClientAnswer> {
+    match table.find(sought) {
+        Found::Route(route) => Ok(route),
+        Found::OtherMethods(allowed) => {
+            let answer = Problem::MethodNotAllowed.answer(&format!("this path takes {allowed}"));
+            Err(answer.with_header("allow", allowed))
+        }
+        Found::Nothing => Err(Problem::NoRoute.answer("no route has this host and path")),
     }
 }
 

@@ -3,7 +3,7 @@
 //! **Owns** listeners and clients' connections, the routing table, the one form of each path, which headers may pass,
 //! the bounds of every input, and what clients are told when something goes wrong.
 //!
-//! **Never** decides what becomes of a transaction, sends a request to a service twice, believes what a client says of
+//! **Never** decides what becomes of a transaction, sends a request to a service twice unless its route says so, believes what a client says of
 //! itself in a forwarding header, or lets one request's trouble reach another.
 //!
 //! **Read next** [`serve`] for a worker's life, `dispatch.rs` for a request's way, `table/mod.rs` for which route wins.
@@ -26,6 +26,7 @@ mod parts;
 mod path;
 mod proxy;
 mod pulse;
+mod retry;
 mod rules;
 mod server;
 mod status;
@@ -43,6 +44,7 @@ pub use config::{
 pub use key::scope as key_scope;
 pub use listener::bind;
 pub use metrics::Metrics;
+pub use retry::RetryConfig;
 pub use rules::{Governed, Rules};
 pub use server::{Drained, Worker, serve};
 pub use table::{Invalid, Table};

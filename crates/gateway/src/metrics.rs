@@ -2,6 +2,7 @@
 
 use crate::access::Line;
 use crate::clock;
+use crate::retry::Retried;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -31,6 +32,9 @@ const STATUSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "none"];
 /// What went wrong on the way to a service.
 const TROUBLES: [&str; 7] =
     ["resolve", "connect", "connect-timeout", "overloaded", "broken", "timeout", "circuit-open"];
+
+/// What became of retries of plain requests.
+const RETRIES: [&str; 3] = ["answered", "failed", "withheld"];
 
 /// What all workers have counted. Clones count together.
 #[derive(Clone, Debug, Default)]
@@ -97,6 +101,7 @@ pub(crate) struct RouteTally {
     name: Arc<str>,
     answers: [Count; STATUSES.len()],
     troubles: [Count; TROUBLES.len()],
+    retries: [Count; RETRIES.len()],
     /// The last one is for what took longer than all bounds.
     durations: [Count; BUCKETS.len() + 1],
     microseconds: Count,
@@ -108,6 +113,7 @@ impl RouteTally {
             name,
             answers: array::from_fn(|_| Count::default()),
             troubles: array::from_fn(|_| Count::default()),
+            retries: array::from_fn(|_| Count::default()),
             durations: array::from_fn(|_| Count::default()),
             microseconds: Count::default(),
         }
@@ -223,6 +229,16 @@ impl Measure {
         self.of_route(|route| route.troubles[trouble].add(1));
     }
 
+    /// It was sent again, or was to be.
+    pub(crate) fn retried(&self, outcome: Retried) {
+        let retry = match outcome {
+            Retried::Answered => 0,
+            Retried::Failed => 1,
+            Retried::Withheld => 2,
+        };
+        self.of_route(|route| route.retries[retry].add(1));
+    }
+
     fn of_route(&self, count: impl FnOnce(&RouteTally)) {
         if let Some(route) = self.routes.get(self.route.get()) {
             count(route);
@@ -286,6 +302,9 @@ fn by_route(encoder: &mut DescriptorEncoder<'_>, workers: &[Arc<Tally>]) -> fmt:
     let help = "Requests of plain routes that got no answer from their service";
     let failures = encoder.encode_descriptor("gateway_upstream_failures", help, None, MetricType::Counter)?;
     labelled(failures, &routes, "kind", &TROUBLES, |route| &route.troubles)?;
+    let help = "Retries of plain requests; withheld where the budget had nothing left";
+    let retries = encoder.encode_descriptor("gateway_retries", help, None, MetricType::Counter)?;
+    labelled(retries, &routes, "outcome", &RETRIES, |route| &route.retries)?;
     let help = "Time from the head of a request to the head of its answer";
     let name = "gateway_request_duration";
     let mut durations = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
@@ -334,6 +353,7 @@ fn sums(workers: &[Arc<Tally>]) -> Vec<RouteTally> {
         };
         pairs(&sum.answers, &route.answers);
         pairs(&sum.troubles, &route.troubles);
+        pairs(&sum.retries, &route.retries);
         pairs(&sum.durations, &route.durations);
         sum.microseconds.add(route.microseconds.read());
     }

@@ -5,9 +5,10 @@ use crate::connection::Client;
 use crate::dispatch::Asked;
 use crate::metrics::Measure;
 use crate::path::Path;
-use crate::pulse::Pulse;
+use crate::pulse::{Answering, Pulse};
+use crate::retry::{Held, RetryConfig};
 use crate::upgrade::{self, Wish};
-use crate::upload::{Progress, Upload};
+use crate::upload::{Failure, Progress, Upload};
 use crate::{Limits, clock, hygiene, trace};
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue, TE};
@@ -21,7 +22,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::timeout_at;
 use unanimo_contract::{ClientAnswer, Problem};
-use unanimo_upstream::{Error, Kind, Sent, ServiceId, Trial};
+use unanimo_upstream::{Answer, Error, Kind, Sent, ServiceId, Trial, Upstream};
 
 /// A plain route.
 #[derive(Clone, Debug)]
@@ -32,7 +33,11 @@ pub(crate) struct Plain {
     pub(crate) rewrite: Option<Rewrite>,
     /// To which protocols a client may change.
     pub(crate) upgrades: Box<[HeaderValue]>,
+    pub(crate) retry: Option<RetryConfig>,
 }
+
+/// A request's body as it goes to the service, and how to see how far it has come, where that takes time.
+type Taken = (unanimo_upstream::Body, Option<Rc<Progress>>);
 
 /// What the matched prefix becomes.
 #[derive(Clone, Debug)]
@@ -64,8 +69,14 @@ pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Ask
         Ok(wanted) => wanted,
         Err(refusal) => return answer::own(refusal),
     };
-    let (body, progress) = match carried(asked.body, limits, &client.pulse) {
-        Ok(carried) => carried,
+    let retry =
+        plain.retry.as_ref().filter(|retry| wanted.is_none() && retry.takes(&asked.method, &asked.body));
+    let taken = match retry {
+        Some(_) => held(asked.body, limits, &client.pulse).await,
+        None => carried(asked.body, limits, &client.pulse),
+    };
+    let (body, progress) = match taken {
+        Ok(taken) => taken,
         Err(refusal) => return answer::own(refusal),
     };
     let Some(target) = target(asked.uri, asked.path, plain.rewrite.as_ref()) else {
@@ -86,28 +97,59 @@ pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Ask
     *request.method_mut() = asked.method;
     *request.uri_mut() = target;
     *request.headers_mut() = asked.headers;
-    let trial = Trial::new();
-    let sending = asked.rules.upstream.try_out(&trial, plain.service, request);
-    let response = match within(plain.timeout, progress.as_deref(), sending).await {
-        Some(Ok(response)) => response,
-        Some(Err(error)) => {
-            if progress.as_deref().is_none_or(|progress| progress.failure().is_none()) {
-                trial.failed();
-            }
-            return answer::own(explain(error, progress.as_deref(), asked.measure));
+    let Asked { rules, budgets, measure, .. } = asked;
+    let sent = match retry {
+        Some(config) => {
+            let (head, body) = request.into_parts();
+            let (service, timeout, allowance) = (plain.service, plain.timeout, &limits.retries);
+            let upstream = &rules.upstream;
+            Held { upstream, service, head, body, timeout, budgets, allowance, measure }.send(config).await
         }
+        None => once(&rules.upstream, plain, request, progress.as_deref()).await,
+    };
+    let response = match sent {
+        Some(Ok(response)) => response,
+        Some(Err(error)) => return answer::own(explain(error, progress.as_deref(), measure)),
         None => {
-            trial.failed();
-            asked.measure.trouble(None);
+            measure.trouble(None);
             let detail = "the service did not answer in time; it may have acted upon the request";
             return answer::own(close_if(Problem::GatewayTimeout.answer(detail), progress.is_some()));
         }
     };
+    pass_back(client, response, wanted, measure, limits, asked.answering)
+}
+
+/// Sends the request, and waits for the head of its answer: `None` where it took too long.
+async fn once(
+    upstream: &Upstream,
+    plain: &Plain,
+    request: Request<unanimo_upstream::Body>,
+    progress: Option<&Progress>,
+) -> Option<Result<Response<Answer>, Error>> {
+    let trial = Trial::new();
+    let sending = upstream.try_out(&trial, plain.service, request);
+    let sent = within(plain.timeout, progress, sending).await;
+    // A body that broke off says nothing of the service.
+    if !matches!(sent, Some(Ok(_))) && progress.is_none_or(|progress| progress.failure().is_none()) {
+        trial.failed();
+    }
+    sent
+}
+
+/// The answer as it goes to the client, while it still comes from the service.
+fn pass_back<T>(
+    client: &Client<T>,
+    response: Response<Answer>,
+    wanted: Option<&HeaderValue>,
+    measure: &Measure,
+    limits: &Limits,
+    answering: Answering,
+) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         let taken_up = wanted.filter(|wanted| upgrade::is_taken_up(&head.headers, wanted));
         let Some((protocol, tunnel)) = taken_up.zip(body.into_tunnel()) else {
-            asked.measure.trouble(Some(Kind::Broken));
+            measure.trouble(Some(Kind::Broken));
             let detail = "the service changed its protocol, unasked or to another one";
             return answer::own(Problem::BadGateway.answer(detail));
         };
@@ -119,16 +161,25 @@ pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Ask
     hygiene::clean_answer(&mut head.headers);
     head.version = Version::HTTP_11;
     head.extensions.clear();
-    let download = Download::new(body, limits.body_idle_timeout, asked.answering);
+    let download = Download::new(body, limits.body_idle_timeout, answering);
     Response::from_parts(head, Body::Download(download))
 }
 
+/// The whole body, to be sent again if need be.
+async fn held(body: Incoming, limits: &Limits, pulse: &Rc<Pulse>) -> Result<Taken, ClientAnswer> {
+    if body.is_end_stream() {
+        return Ok((unanimo_upstream::Body::Empty, None));
+    }
+    let upload = Upload::new(body, limits.body_bytes, limits.body_idle_timeout, pulse);
+    let whole = match upload {
+        Ok(upload) => upload.collect().await,
+        Err(failure) => Err(failure),
+    };
+    whole.map(|whole| (unanimo_upstream::Body::Full(whole), None)).map_err(Failure::answer)
+}
+
 /// The body as it goes to the service, and how to see how far it has come; a request without a body has no progress.
-fn carried(
-    body: Incoming,
-    limits: &Limits,
-    pulse: &Rc<Pulse>,
-) -> Result<(unanimo_upstream::Body, Option<Rc<Progress>>), ClientAnswer> {
+fn carried(body: Incoming, limits: &Limits, pulse: &Rc<Pulse>) -> Result<Taken, ClientAnswer> {
     if body.is_end_stream() {
         return Ok((unanimo_upstream::Body::Empty, None));
     }

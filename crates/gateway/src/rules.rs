@@ -4,6 +4,7 @@
 //! other thread sees: no lock, and nothing atomic.
 
 use crate::metrics::{RouteTallies, Tally};
+use crate::retry::Budgets;
 use crate::{Limits, Table};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -34,6 +35,8 @@ pub struct Governed {
 pub(crate) struct InForce {
     pub(crate) rules: Rules,
     pub(crate) routes: RouteTallies,
+    /// What plain requests may still be sent again.
+    pub(crate) budgets: Budgets,
 }
 
 impl Governed {
@@ -68,6 +71,6 @@ impl Governed {
 impl InForce {
     fn new(rules: Rules, tally: &Tally) -> InForce {
         let routes = tally.of_routes(rules.table.names());
-        InForce { rules, routes }
+        InForce { rules, routes, budgets: Budgets::new() }
     }
 }

@@ -95,7 +95,10 @@ impl Rotation {
                     last = Some(withheld(pool));
                     continue;
                 };
-                self.next.set((index + 1) % self.pools.len());
+                // A retry takes no turn, or of two endpoints the same one would begin each time.
+                if trial.is_first() {
+                    self.next.set((index + 1) % self.pools.len());
+                }
                 match self.lease_at(index, passage, trial, now, wanted).await {
                     Ok(lease) => return Ok(lease),
                     Err(error) => last = Some(error),

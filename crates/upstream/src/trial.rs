@@ -44,6 +44,10 @@ impl Trial {
         self.passage.take()
     }
 
+    pub(crate) fn is_first(&self) -> bool {
+        self.tried.get() == 0
+    }
+
     pub(crate) fn has_tried(&self, endpoint: usize) -> bool {
         self.tried.get() & bit(endpoint) != 0
     }

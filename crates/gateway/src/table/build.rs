@@ -115,7 +115,7 @@ fn plain_route(
     };
     let upgrades = config.upgrades.iter().map(|protocol| upgrade::check(protocol));
     let upgrades = upgrades.collect::<Result<_, _>>().map_err(|why| format!("`upgrades`: {why}"))?;
-    Ok(Plain { service, timeout: config.timeout, rewrite, upgrades })
+    Ok(Plain { service, timeout: config.timeout, rewrite, upgrades, retry: config.retry.clone() })
 }
 
 fn transactional_route(config: &TransactionConfig, services: &Services) -> Result<Transactional, String> {

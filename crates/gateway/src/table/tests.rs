@@ -55,6 +55,7 @@ fn route(name: &str, text: &str) -> RouteConfig {
             timeout: Duration::from_secs(1),
             rewrite_prefix: None,
             upgrades: vec![],
+            retry: None,
         }),
     }
 }

@@ -91,6 +91,7 @@ pub fn plain(name: &str, path: PathMatch) -> RouteConfig {
         timeout: Duration::from_secs(5),
         rewrite_prefix: None,
         upgrades: vec!["websocket".to_owned(), "x-chat/2".to_owned()],
+        retry: None,
     };
     let matching = Match { host: None, path, methods: vec![], headers: vec![], query: vec![] };
     RouteConfig { name: name.to_owned(), matching, action: Action::Proxy(proxy) }

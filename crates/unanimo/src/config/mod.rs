@@ -23,6 +23,7 @@ mod names;
 mod number;
 mod order;
 mod report;
+mod retries;
 mod routes;
 mod saga;
 mod scalars;
@@ -50,6 +51,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use unanimo_contract::budget::Allowance;
 use yaml::Node;
 
 /// Everything that a process needs to know.
@@ -147,6 +149,9 @@ fn config(cursor: Cursor) -> Option<Config> {
     fields.set("drain", &mut limits.grace, |cursor| cursor.duration(Duration::ZERO..=LONGEST_DRAIN));
     let journal = journal::journal(&fields, limits.transaction_body_bytes);
     let retry = limits::retry(&fields);
+    // Each worker has its own budget.
+    let per_second = retry.budget_per_second / workers as f64;
+    limits.retries = Allowance { ratio: retry.budget_ratio, per_second };
     let services = services::services(&fields);
     let routes = routes::routes(&fields, &services);
     routes::check_together(&routes, &services);

@@ -3,6 +3,7 @@
 use super::cursor::{Cursor, Fields};
 use super::matching::{self, Matching};
 use super::names::{service, unique_name};
+use super::retries;
 use super::scalars::PATIENCE;
 use super::services::Services;
 use super::source::Span;
@@ -128,7 +129,7 @@ fn action(fields: &Fields, name: &str, matching: Option<&Matching>, services: &S
 }
 
 fn proxy(cursor: Cursor, matching: Option<&Matching>, services: &Services) -> Option<ProxyConfig> {
-    let fields = cursor.fields("`proxy`", &["service", "timeout", "rewrite_prefix", "upgrades"])?;
+    let fields = cursor.fields("`proxy`", &["service", "timeout", "rewrite_prefix", "retry", "upgrades"])?;
     let service = fields.need("service").and_then(|cursor| service(cursor, services));
     let mut timeout = PROXY_TIMEOUT;
     fields.set("timeout", &mut timeout, |cursor| cursor.duration(PATIENCE));
@@ -145,8 +146,10 @@ fn proxy(cursor: Cursor, matching: Option<&Matching>, services: &Services) -> Op
     fields.set("upgrades", &mut upgrades, |cursor| {
         Some(cursor.elements("`upgrades`")?.into_iter().filter_map(upgrade).collect())
     });
+    let mut retry = None;
+    fields.set("retry", &mut retry, |cursor| retries::read(cursor).map(Some));
     let (service, _) = service?;
-    Some(ProxyConfig { service: service.to_owned(), timeout, rewrite_prefix, upgrades })
+    Some(ProxyConfig { service: service.to_owned(), timeout, rewrite_prefix, upgrades, retry })
 }
 
 /// One protocol to which a client may change.

@@ -48,7 +48,7 @@ pub fn health(cursor: Cursor) -> Option<HealthConfig> {
 }
 
 /// Statuses of answers: one, or a range such as `500-599`; none below `lowest`.
-fn statuses(cursor: Cursor, lowest: u16, example: &str) -> Option<Statuses> {
+pub fn statuses(cursor: Cursor, lowest: u16, example: &str) -> Option<Statuses> {
     let text = cursor.text()?;
     let (from, to) = text.split_once('-').unwrap_or((text, text));
     let status =

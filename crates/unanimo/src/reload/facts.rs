@@ -7,7 +7,7 @@ use std::fmt::{Debug, Display};
 use std::path::{Component, Path, PathBuf};
 use unanimo_contract::Plan;
 use unanimo_gateway::{
-    Action, Limits, Match, PathMatch, ProxyConfig, RouteConfig, TransactionConfig, ValueMatch,
+    Action, Limits, Match, PathMatch, ProxyConfig, RetryConfig, RouteConfig, TransactionConfig, ValueMatch,
 };
 use unanimo_upstream::{CircuitConfig, HealthConfig, ServiceConfig};
 
@@ -95,6 +95,8 @@ fn of_settings(config: &Config) -> Facts {
         tunnel_idle_timeout,
         idle_timeout,
         connections: _,
+        // As `retry.budget` has it, for each worker.
+        retries: _,
         grace,
     } = &gateway.limits;
     let mut facts = Facts::new();
@@ -179,12 +181,15 @@ fn of_route(route: &RouteConfig) -> Facts {
         facts.note(&format!("match.query.{parameter}"), condition(value));
     }
     match action {
-        Action::Proxy(ProxyConfig { service, timeout, rewrite_prefix, upgrades }) => {
+        Action::Proxy(ProxyConfig { service, timeout, rewrite_prefix, upgrades, retry }) => {
             facts.note("service", service);
             facts.note("timeout", shown(timeout));
             facts.note_some("rewrite_prefix", rewrite_prefix.as_ref());
             if !upgrades.is_empty() {
                 facts.note("upgrades", upgrades.join(", "));
+            }
+            if let Some(retry) = retry {
+                of_retry(retry, &mut facts);
             }
         }
         Action::Transaction(TransactionConfig { plan, pass_credentials }) => {
@@ -198,6 +203,15 @@ fn of_route(route: &RouteConfig) -> Facts {
         }
     }
     facts
+}
+
+fn of_retry(retry: &RetryConfig, facts: &mut Facts) {
+    let RetryConfig { attempts, methods, statuses, per_try_timeout, body_bytes } = retry;
+    facts.note("retry.attempts", attempts);
+    facts.note("retry.methods", methods.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", "));
+    facts.note("retry.status", format!("{}-{}", statuses.from, statuses.to));
+    facts.note_some("retry.per_try_timeout", per_try_timeout.as_ref().map(shown));
+    facts.note("retry.body_size", body_bytes);
 }
 
 /// The plan's content hash, as it is shown.
