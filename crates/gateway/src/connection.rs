@@ -112,7 +112,7 @@ where
 {
     let mut connection = Pin::new(connection);
     let mut timer = pin!(sleep_until((clock::now() + LATER).into()));
-    let mut next = if worker.stages.is_before(Stage::Draining) { Stage::Draining } else { Stage::Closing };
+    let mut next = if worker.stages.is_before(Stage::Parting) { Stage::Parting } else { Stage::Closing };
     let mut stage = pin!(worker.stages.reached(next));
     poll_fn(|cx| {
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {

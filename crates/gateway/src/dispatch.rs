@@ -9,14 +9,14 @@ use crate::proxy::{self, Plain};
 use crate::pulse::Answering;
 use crate::retry::Budgets;
 use crate::rules::InForce;
-use crate::server::Door;
+use crate::server::{Door, Stage};
 use crate::status::Own;
 use crate::table::{Found, Sought};
 use crate::transaction::{self, Transactional};
 use crate::{Rules, Table, authority, hygiene, inquiry, upgrade};
-use http::header::{HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::any::Any;
@@ -92,13 +92,19 @@ pub(crate) async fn answer<T: Transactions>(
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     });
-    let answer = caught.await.unwrap_or_else(|panic| {
+    let mut answer = caught.await.unwrap_or_else(|panic| {
         client.worker.tally.panics.add(1);
         tracing::error!(panic = message(panic.as_ref()), "a request met a mistake of the gateway's own");
         let answer =
             Problem::Internal.answer("the gateway made a mistake; nobody knows how far the request got");
         Ok(answer::own(answer.with_header("connection", "close")))
     });
+    if let Ok(response) = &mut answer
+        && !client.worker.stages.is_before(Stage::Draining)
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Ok(response) = &answer {
         measure.answered(response.status().as_u16());
     }

@@ -42,7 +42,7 @@ pub use config::{
     ValueMatch,
 };
 pub use key::scope as key_scope;
-pub use listener::bind;
+pub use listener::{Socket, bind};
 pub use metrics::Metrics;
 pub use retry::RetryConfig;
 pub use rules::{Governed, Rules};

@@ -3,7 +3,7 @@
 use crate::connection;
 use crate::server::{Door, Shared, Stage};
 use crate::{ListenerConfig, clock};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -20,6 +20,23 @@ const BACKLOG: i32 = 1024;
 /// memory does not pass by asking again at once.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A socket that takes connections.
+#[derive(Debug)]
+pub struct Socket {
+    /// It listens already.
+    pub listener: std::net::TcpListener,
+    /// Whether somebody else holds it too, and goes on taking connections when this process ends: then those that wait
+    /// are left to him.
+    pub is_shared: bool,
+}
+
+impl From<std::net::TcpListener> for Socket {
+    /// A socket of this process alone.
+    fn from(listener: std::net::TcpListener) -> Socket {
+        Socket { listener, is_shared: false }
+    }
+}
 
 /// Binds the listener's address once for each worker; with port 0, all get the port that the system chose.
 ///
@@ -41,7 +58,7 @@ pub fn bind(listener: &ListenerConfig, workers: usize) -> io::Result<Vec<std::ne
 }
 
 fn listen(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Connections of a process that has just ended are not in the way.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
@@ -52,7 +69,12 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener
 }
 
 /// Takes connections until the worker drains, then those that already wait, and closes.
-pub(crate) async fn accept<T: Transactions>(door: Door, listener: TcpListener, worker: Rc<Shared<T>>) {
+pub(crate) async fn accept<T: Transactions>(
+    door: Door,
+    listener: TcpListener,
+    is_shared: bool,
+    worker: Rc<Shared<T>>,
+) {
     let mut pause = SHORTEST_PAUSE;
     while let Some(accepted) = worker.stages.before(Stage::Draining, listener.accept()).await {
         match accepted {
@@ -72,6 +94,10 @@ pub(crate) async fn accept<T: Transactions>(door: Door, listener: TcpListener, w
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+    if is_shared {
+        // Who wait are the next process's.
+        return;
     }
     // The system has told these clients that they are connected: to close now would break their first request.
     let Ok(listener) = listener.into_std() else { return };

@@ -1,5 +1,6 @@
 //! One worker of the data plane: its listeners, its connections, and its end.
 
+use crate::listener::Socket;
 use crate::metrics::Tally;
 use crate::rules::Governed;
 use crate::{clock, listener};
@@ -10,6 +11,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_local;
@@ -19,12 +21,16 @@ use unanimo_contract::Transactions;
 /// How many participants may ask each worker at a time.
 const INQUIRY_CONNECTIONS: u32 = 1024;
 
+/// How long an idle connection is kept when the worker drains: whoever sends a request in this time has an answer, and
+/// knows by it that the connection is closed. Without it, a request that crosses the close would be lost.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
 /// What one worker serves with.
 pub struct Worker<T> {
     /// One of each listener's sockets, as [`crate::bind`] makes them.
-    pub listeners: Vec<std::net::TcpListener>,
-    /// One of the sockets of the listener for participants, where there is one.
-    pub inquiries: Option<std::net::TcpListener>,
+    pub listeners: Vec<Socket>,
+    /// Sockets of the listener for participants, where there is one.
+    pub inquiries: Vec<Socket>,
     /// The rules, which may be replaced while it serves.
     pub governed: Governed,
     /// The way to transactions.
@@ -74,8 +80,10 @@ pub async fn serve<T: Transactions>(
 ) -> io::Result<Drained> {
     let Worker { listeners, inquiries, governed, transactions } = worker;
     let doors = listeners.into_iter().map(|listener| (Door::Clients, listener));
-    let doors = doors.chain(inquiries.map(|listener| (Door::Participants, listener)));
-    let doors = doors.map(|(door, listener)| Ok((door, TcpListener::from_std(listener)?)));
+    let doors = doors.chain(inquiries.into_iter().map(|listener| (Door::Participants, listener)));
+    let doors = doors.map(|(door, Socket { listener, is_shared })| {
+        Ok((door, TcpListener::from_std(listener)?, is_shared))
+    });
     let doors = doors.collect::<io::Result<Vec<_>>>()?;
     // More than the system has numbers for is as many as there are.
     let all =
@@ -90,7 +98,9 @@ pub async fn serve<T: Transactions>(
     });
     let accepting: Vec<_> = doors
         .into_iter()
-        .map(|(door, listener)| spawn_local(listener::accept(door, listener, shared.clone())))
+        .map(|(door, listener, is_shared)| {
+            spawn_local(listener::accept(door, listener, is_shared, shared.clone()))
+        })
         .collect();
     shutdown.await;
     shared.stages.advance(Stage::Draining);
@@ -100,11 +110,15 @@ pub async fn serve<T: Transactions>(
         }
     }
     let grace = clock::now() + shared.governed.now().rules.limits.grace;
-    let ended = async {
+    let ended = async || {
         let _clients = shared.permits.acquire_many(all).await;
         let _participants = shared.inquiry_permits.acquire_many(INQUIRY_CONNECTIONS).await;
     };
-    let cut = match timeout_at(grace.into(), ended).await {
+    let last_call = (clock::now() + LAST_CALL).min(grace);
+    if timeout_at(last_call.into(), ended()).await.is_err() {
+        shared.stages.advance(Stage::Parting);
+    }
+    let cut = match timeout_at(grace.into(), ended()).await {
         Ok(()) => 0,
         Err(_late) => {
             let free = shared.permits.available_permits() + shared.inquiry_permits.available_permits();
@@ -132,8 +146,11 @@ pub(crate) enum Door {
 pub(crate) enum Stage {
     #[default]
     Open,
-    /// Nothing new begins.
+    /// No connection is taken, and each that is there hears with its next answer that it was the last. What is idle
+    /// stays for a moment: a request may be on its way.
     Draining,
+    /// What is idle is closed.
+    Parting,
     /// Everything ends.
     Closing,
 }

@@ -89,18 +89,6 @@ impl Handle {
         Some(sum)
     }
 
-    /// Nothing is decided any more, and no call leaves: from now on the journal may be closed and given to another
-    /// process, though this one still serves plain requests. Whoever still waits is told what is durable.
-    pub async fn halt(&self) {
-        for slot in &self.slots {
-            let (done, halted) = oneshot::channel();
-            // A worker that is gone decides nothing.
-            if slot.send(Mail::Halt(done)).await.is_ok() {
-                let _ = halted.await;
-            }
-        }
-    }
-
     /// Tells every waiter where its answer will be, and takes nothing new: the process is about to end.
     pub async fn leave(&self) {
         for slot in &self.slots {

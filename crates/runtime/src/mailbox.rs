@@ -36,8 +36,6 @@ pub(crate) enum Mail {
     Services(oneshot::Sender<BTreeMap<Arc<str>, usize>>),
     /// The process is about to end: tell the waiters.
     Leave,
-    /// The journal is about to be given away: nothing is decided any more, and no call leaves.
-    Halt(oneshot::Sender<()>),
 }
 
 /// A worker's mailbox from outside.

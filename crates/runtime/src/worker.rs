@@ -275,10 +275,6 @@ impl<P: Participant> Worker<P> {
             }
             Mail::Services(reply) => drop(reply.send(self.inner.state.borrow().owner.services())),
             Mail::Leave => self.enter(|state, now| state.owner.leave(now)),
-            Mail::Halt(done) => {
-                self.enter(|state, _| state.owner.poison());
-                let _ = done.send(());
-            }
         }
     }
 

@@ -30,6 +30,25 @@ impl Failure {
         ))
     }
 
+    /// The journal's lock cannot be tried.
+    pub fn lock(directory: &std::path::Path, error: &std::io::Error) -> Failure {
+        Failure(format!("the lock of the journal in {} cannot be tried: {error}", directory.display()))
+    }
+
+    /// A socket that was given to this process is none.
+    pub fn inherited(name: &str, error: &std::io::Error) -> Failure {
+        Failure(format!(
+            "the inherited socket `{name}` cannot be used: {error}; look at what LISTEN_FDS names"
+        ))
+    }
+
+    /// A socket that was given to this process, and that no listener has.
+    pub fn untaken(name: &str, address: SocketAddr) -> Failure {
+        Failure(format!(
+            "nobody would serve the inherited socket `{name}` at {address}: give it the name of a listener (FileDescriptorName=), or take it away"
+        ))
+    }
+
     /// The runtime refuses to start.
     pub fn start(error: unanimo_runtime::Error) -> Failure {
         Failure(error.to_string())

@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod demo;
 mod failure;
+mod inherited;
 mod log;
 #[cfg(feature = "bench")]
 mod measured;
@@ -14,6 +15,7 @@ mod process;
 mod reload;
 mod serve;
 mod sockets;
+mod succession;
 mod table;
 mod worker;
 

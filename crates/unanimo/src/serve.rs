@@ -6,7 +6,7 @@
 //!  build table, replay journal
 //!  start workers ─────────────────▶ take the seat: recovered
 //!  admin listener                   accept, route, run transactions ──▶ write, sync, tell
-//!  SIGTERM, or a failed journal ──▶ stop accepting, tell the waiters
+//!  SIGTERM, or a failed journal ──▶ stop accepting, finish; after `drain` tell the waiters
 //!  all have drained ◀────────────── drained
 //!  join workers ──────────────────▶ end: until now, another worker's client may have waited on it
 //!  close the journal ─────────────────────────────────────────────────▶ last sync
@@ -14,26 +14,37 @@
 
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
+use crate::inherited::Inherited;
 use crate::notify::Notifier;
 use crate::process::{Process, Signals};
 use crate::reload::{Edition, Keeper, Memory, Needed, Outline, Reload, Reloading, Status};
 use crate::sockets::{bind, bind_for_participants};
+use crate::succession;
 use crate::worker::{Phase, Worker};
 use prometheus_client::registry::Registry;
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use unanimo_contract::Transactions;
-use unanimo_gateway::Metrics;
+use unanimo_gateway::{ListenerConfig, Metrics};
 use unanimo_journal::{Disk, Report};
 use unanimo_participants::Http;
-use unanimo_runtime::{Recovered, Seat, recover};
+use unanimo_runtime::{Handle, Recovered, Seat, recover};
 
 /// Serves a configuration until SIGTERM or SIGINT, and what is read from its path after SIGHUP or a change.
 pub fn serve(loaded: Loaded, path: &Path) -> Result<(), Failure> {
-    let disk = unanimo_journal::Files::open(&loaded.config.journal.directory).map_err(Failure::journal)?;
-    serve_with(loaded, Some(path), disk, Seat::take)
+    let inherited = Inherited::from_environment()?;
+    let directory = &loaded.config.journal.directory;
+    if !inherited.is_empty() {
+        // Who is replaced finishes first; connections that come wait in the inherited sockets.
+        succession::await_journal(directory, loaded.config.drain)?;
+    }
+    let disk = unanimo_journal::Files::open(directory).map_err(Failure::journal)?;
+    serve_with(loaded, Some(path), inherited, disk, Seat::take)
 }
 
 /// Serves with this disk under the journal, and with what `take` makes of each worker's seat behind its transactional
@@ -41,6 +52,7 @@ pub fn serve(loaded: Loaded, path: &Path) -> Result<(), Failure> {
 pub fn serve_with<T: Transactions>(
     loaded: Loaded,
     path: Option<&Path>,
+    mut inherited: Inherited,
     disk: impl Disk,
     take: impl FnOnce(Seat, Http) -> Result<T, unanimo_runtime::Error> + Clone + Send + 'static,
 ) -> Result<(), Failure> {
@@ -55,28 +67,30 @@ pub fn serve_with<T: Transactions>(
     let status = Status::new(path.map(Path::to_owned), Outline::of(&config, &digest, &folder));
     status.retired(keeper.shown(&needed));
 
-    let mut registry = Registry::with_prefix("unanimo");
     let metrics = Metrics::new();
-    metrics.register(&mut registry);
     let endpoints = unanimo_upstream::Metrics::new(edition.services.clone());
+    let counts = unanimo_runtime::metrics::Metrics::new(&handle);
+    let mut registry = Registry::with_prefix("unanimo");
+    metrics.register(&mut registry);
     endpoints.clone().register(&mut registry);
     registry.register_collector(Box::new(status.clone()));
-    let counts = unanimo_runtime::metrics::Metrics::new(&handle);
     registry.register_collector(Box::new(counts.clone()));
     let control = runtime().map_err(Failure::thread)?;
     // Before anybody is served: from then on an early SIGTERM ends the process as a late one does.
     let signals = Signals::new(&control)?;
     let (phase, phases) = watch::channel(Phase::Serving);
-    let (draining, mut drained) = mpsc::channel(1);
+    let (draining, drained) = mpsc::channel(1);
     let (failed, failures) = mpsc::channel(seats.len().max(1));
     let (editions, edition) = watch::channel(edition);
-    let mut sockets = bind(&config.gateway.listeners, seats.len())?;
-    let mut inquiries = bind_for_participants(config.participants.as_ref(), seats.len())?;
+    let mut sockets = bind(&config.gateway.listeners, seats.len(), &mut inherited)?;
+    let mut inquiries = bind_for_participants(config.participants.as_ref(), seats.len(), &mut inherited)?;
+    let admin = admin_socket(config.admin, &mut inherited)?;
+    inherited.all_taken()?;
     let mut workers = Vec::new();
     for seat in seats {
         let worker = Worker {
             listeners: sockets.pop().unwrap_or_default(),
-            inquiries: inquiries.sockets.pop(),
+            inquiries: inquiries.sockets.pop().unwrap_or_default(),
             gateway: inquiries.url.clone(),
             editions: edition.clone(),
             metrics: metrics.clone(),
@@ -86,34 +100,47 @@ pub fn serve_with<T: Transactions>(
         };
         workers.push(worker.spawn(seat, take.clone())?);
     }
-    drop((failed, draining, edition));
+    drop((failed, draining));
     let (services, checked) = watch::channel(editions.borrow().services.clone());
-    let (admin, path) = (config.admin, path.map(Path::to_owned));
+    let path = path.map(Path::to_owned);
     let (registry, shown) = (Arc::new(registry), status.clone());
     let probe = Process { handle: handle.clone(), registry, counts, status: shown, services: checked };
-    let metrics = endpoints;
-    let reload = Reload { path, config, handle: handle.clone(), editions, services, status, metrics, keeper };
+    let reload =
+        Reload { path, config, handle: handle.clone(), editions, services, status, endpoints, keeper };
     let reloading = reload.start()?;
     let notifier = Notifier::from_environment();
     let ended = control.block_on(control_plane(admin, probe, &reloading, &notifier, failures, signals));
     notifier.stopping();
-    tracing::info!("ending: no new request is accepted, and who waits is told where the answer will be");
+    // Who has to end since something broke waits for nothing.
+    let drain = if ended.is_ok() { edition.borrow().drain } else { Duration::ZERO };
     reloading.end();
     phase.send_replace(Phase::Leaving);
-    control.block_on(async {
-        handle.leave().await;
-        // Nothing is ever sent: it ends when every worker has let go of it.
-        drained.recv().await;
-    });
+    control.block_on(finish(drain, &handle, drained));
     phase.send_replace(Phase::Ending);
-    for worker in workers {
-        // What a worker had to say came over its channel.
-        let _ = worker.join();
-    }
+    // What a worker had to say came over its channel.
+    workers.into_iter().for_each(|worker| drop(worker.join()));
     handle.journal().close();
     committing.join();
-    // The last sync of all may have failed: the end is in good order only if that was not so.
-    ended.and_then(|()| handle.journal().poison().map_or(Ok(()), |poison| Err(Failure::poisoned(&poison))))
+    ended.and_then(|()| in_good_order(&handle))
+}
+
+/// The last sync of all may have failed: the end is in good order only if that was not so.
+fn in_good_order(handle: &Handle) -> Result<(), Failure> {
+    handle.journal().poison().map_or(Ok(()), |poison| Err(Failure::poisoned(&poison)))
+}
+
+/// Waits until what is under way has ended; after `drain`, who still waits for a transaction is told where its answer
+/// will be.
+async fn finish(drain: Duration, handle: &Handle, mut drained: mpsc::Receiver<Infallible>) {
+    tracing::info!(
+        drain_ms = drain.as_millis(),
+        "ending: no new connection is taken, and what is under way is finished"
+    );
+    // Nothing is ever sent: it ends when every worker has let go of it.
+    if tokio::time::timeout(drain, drained.recv()).await.is_err() {
+        handle.leave().await;
+        drained.recv().await;
+    }
 }
 
 fn runtime_config(config: &Config) -> unanimo_runtime::Config {
@@ -124,6 +151,20 @@ fn runtime_config(config: &Config) -> unanimo_runtime::Config {
         plans: config.gateway.plans().cloned().collect(),
         journal: config.journal.clone(),
     }
+}
+
+/// The admin listener's socket.
+fn admin_socket(
+    address: Option<SocketAddr>,
+    inherited: &mut Inherited,
+) -> Result<Option<TcpListener>, Failure> {
+    let Some(address) = address else { return Ok(None) };
+    if let Some(socket) = inherited.take("admin", address).pop() {
+        return Ok(Some(socket));
+    }
+    let listener = ListenerConfig { name: "admin".to_owned(), address };
+    let bound = unanimo_gateway::bind(&listener, 1).map_err(|error| Failure::bind(address, &error))?;
+    Ok(bound.into_iter().next())
 }
 
 /// Keeps the services that open transactions need and the configuration lacks.
@@ -164,7 +205,7 @@ pub fn runtime() -> std::io::Result<Runtime> {
 
 /// Serves the admin listener until the process has to end, and says whether it ends well.
 async fn control_plane(
-    admin: Option<std::net::SocketAddr>,
+    admin: Option<std::net::TcpListener>,
     probe: Process,
     reloading: &Reloading,
     notifier: &Notifier,
@@ -179,9 +220,8 @@ async fn control_plane(
         std::future::pending().await
     };
     let pages = async {
-        let Some(address) = admin else { return serving().await };
-        let listener =
-            tokio::net::TcpListener::bind(address).await.map_err(|error| Failure::bind(address, &error))?;
+        let Some(listener) = admin else { return serving().await };
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(Failure::serve)?;
         if let Ok(address) = listener.local_addr() {
             tracing::info!(listener = "admin", %address, "listening");
         }

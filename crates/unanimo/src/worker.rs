@@ -4,13 +4,12 @@ use crate::failure::Failure;
 use crate::reload::Edition;
 use crate::serve::runtime;
 use std::convert::Infallible;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 use unanimo_contract::Transactions;
-use unanimo_gateway::{Governed, Metrics, Rules};
+use unanimo_gateway::{Governed, Metrics, Rules, Socket};
 use unanimo_participants::Http;
 use unanimo_runtime::Seat;
 use unanimo_upstream::Upstream;
@@ -19,7 +18,7 @@ use unanimo_upstream::Upstream;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     Serving,
-    /// Nothing new begins; who waits is told where its answer will be.
+    /// No connection is taken any more; what is under way goes on for a while.
     Leaving,
     /// Nobody waits any more.
     Ending,
@@ -28,9 +27,9 @@ pub enum Phase {
 /// What one worker's thread needs.
 pub struct Worker {
     /// Its sockets for clients.
-    pub listeners: Vec<TcpListener>,
-    /// Its socket of the listener for participants, where there is one.
-    pub inquiries: Option<TcpListener>,
+    pub listeners: Vec<Socket>,
+    /// Its sockets of the listener for participants, where there is one.
+    pub inquiries: Vec<Socket>,
     /// How participants reach that listener.
     pub gateway: Option<Arc<str>>,
     /// What is served by: another one takes the place of the former.

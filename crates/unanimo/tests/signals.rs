@@ -17,7 +17,7 @@ use support::process::PATIENCE;
 use support::scripted::Scripted;
 
 /// More workers than a client has connections, so that a key's owner is seldom the one that has the connection.
-const WORKERS: Choices = Choices { journal: "segment_size: 256KiB", more: "workers: 4" };
+const WORKERS: Choices = Choices { journal: "segment_size: 256KiB", more: "workers: 4\ndrain: 0s" };
 
 #[test]
 fn at_sigterm_whoever_waits_is_told_where_the_answer_will_be_and_there_it_is() {

@@ -16,7 +16,7 @@ use tokio::task::LocalSet;
 use unanimo_contract::{Plan, plan};
 use unanimo_gateway::{
     Action, Config, Drained, Governed, Limits, ListenerConfig, Match, Metrics, PathMatch, ProxyConfig,
-    RouteConfig, Rules, Table, TransactionConfig, Worker,
+    RouteConfig, Rules, Socket, Table, TransactionConfig, Worker,
 };
 use unanimo_upstream::{ServiceConfig, Services, Upstream};
 use wire::Wire;
@@ -153,7 +153,8 @@ impl Gateway {
                     let upstream = Upstream::new(services);
                     let rules = Rules { table, upstream, limits, logs_requests: false };
                     let governed = Governed::new(rules, &metrics);
-                    let inquiries = participants.pop();
+                    let inquiries = participants.pop().map(Socket::from).into_iter().collect();
+                    let listeners = listeners.into_iter().map(Socket::from).collect();
                     let ours = governed.clone();
                     tokio::task::spawn_local(async move {
                         while let Some((table, services)) = replaced.recv().await {

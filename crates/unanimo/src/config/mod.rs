@@ -73,6 +73,8 @@ pub struct Config {
     pub open_transactions: usize,
     /// How calls are repeated.
     pub retry: unanimo_coordinator::Retry,
+    /// How long requests under way may take when the process ends.
+    pub drain: Duration,
     /// What is logged.
     pub log: Log,
     /// Where each service's credential comes from.
@@ -137,6 +139,12 @@ const KEYS: [&str; 11] = [
     "routes",
 ];
 
+/// How long requests under way may take when the process ends, where nothing is said.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// How long after that who is told where an answer will be may take to hear it.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// The longest that a process may take for its end.
 const LONGEST_DRAIN: Duration = Duration::from_secs(60 * 60);
 
@@ -146,7 +154,9 @@ fn config(cursor: Cursor) -> Option<Config> {
     let workers = server::workers(&fields);
     let log = server::log(&fields);
     let (mut limits, open_transactions) = limits::limits(&fields);
-    fields.set("drain", &mut limits.grace, |cursor| cursor.duration(Duration::ZERO..=LONGEST_DRAIN));
+    let mut drain = DRAIN;
+    fields.set("drain", &mut drain, |cursor| cursor.duration(Duration::ZERO..=LONGEST_DRAIN));
+    limits.grace = drain + LAST_WORDS;
     let journal = journal::journal(&fields, limits.transaction_body_bytes);
     let retry = limits::retry(&fields);
     // Each worker has its own budget.
@@ -167,6 +177,7 @@ fn config(cursor: Cursor) -> Option<Config> {
         workers,
         open_transactions,
         retry,
+        drain,
         log,
         credentials,
     })

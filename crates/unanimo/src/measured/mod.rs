@@ -16,6 +16,7 @@ use unanimo_journal::Files;
 use unanimo_runtime::Seat;
 
 use crate::failure::Failure;
+use crate::inherited::Inherited;
 
 /// Serve a configuration, with one thing changed that a measurement needs
 #[derive(clap::Args)]
@@ -54,10 +55,10 @@ impl Measured {
         let disk = Files::open(&loaded.config.journal.directory).map_err(Failure::journal)?;
         let disk = Slow::new(disk, Duration::from_micros(self.slow_syncs));
         match self.fan_out {
-            true => serve::serve_with(loaded, None, disk, |seat, participants| {
+            true => serve::serve_with(loaded, None, Inherited::default(), disk, |seat, participants| {
                 Ok(FanOut::new(seat.take(participants.clone())?, participants))
             }),
-            false => serve::serve_with(loaded, None, disk, Seat::take),
+            false => serve::serve_with(loaded, None, Inherited::default(), disk, Seat::take),
         }
     }
 }

@@ -85,7 +85,7 @@ fn of_process(config: &Config, folder: &Path) -> Facts {
 }
 
 fn of_settings(config: &Config) -> Facts {
-    let Config { gateway, open_transactions, retry, log, .. } = config;
+    let Config { gateway, open_transactions, retry, drain, log, .. } = config;
     let Limits {
         header_bytes,
         header_timeout,
@@ -97,7 +97,8 @@ fn of_settings(config: &Config) -> Facts {
         connections: _,
         // As `retry.budget` has it, for each worker.
         retries: _,
-        grace,
+        // It follows `drain`.
+        grace: _,
     } = &gateway.limits;
     let mut facts = Facts::new();
     facts.note("limits.header_size", header_bytes);
@@ -108,7 +109,7 @@ fn of_settings(config: &Config) -> Facts {
     facts.note("limits.tunnel_idle_timeout", shown(tunnel_idle_timeout));
     facts.note("limits.idle_timeout", shown(idle_timeout));
     facts.note("limits.open_transactions", open_transactions);
-    facts.note("drain", shown(grace));
+    facts.note("drain", shown(drain));
     facts.note("retry.initial", shown(&retry.initial));
     facts.note("retry.cap", shown(&retry.cap));
     facts.note("retry.stuck_after", shown(&retry.stuck_after));

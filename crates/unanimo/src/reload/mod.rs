@@ -62,6 +62,8 @@ pub struct Edition {
     pub limits: Limits,
     /// Whether the log has a line for each request.
     pub logs_requests: bool,
+    /// How long requests under way may take when the process ends.
+    pub drain: Duration,
 }
 
 impl Edition {
@@ -75,7 +77,7 @@ impl Edition {
         let services = Arc::new(services.map_err(Failure::services)?);
         let table = Arc::new(Table::build(&config.gateway, &services).map_err(Failure::routes)?);
         let (limits, logs_requests) = (config.gateway.limits.clone(), config.log.access);
-        Ok(Edition { table, services, limits, logs_requests })
+        Ok(Edition { table, services, limits, logs_requests, drain: config.drain })
     }
 }
 
@@ -94,7 +96,7 @@ pub struct Reload {
     /// What operators see.
     pub status: Status,
     /// The counts of endpoints.
-    pub metrics: unanimo_upstream::Metrics,
+    pub endpoints: unanimo_upstream::Metrics,
     /// The services that are kept.
     pub keeper: Keeper,
 }
@@ -235,7 +237,7 @@ impl Run {
     }
 
     fn publish(&self, edition: Edition) {
-        self.reload.metrics.follow(edition.services.clone());
+        self.reload.endpoints.follow(edition.services.clone());
         self.reload.services.send_replace(edition.services.clone());
         self.reload.editions.send_replace(Arc::new(edition));
     }

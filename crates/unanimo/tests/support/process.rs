@@ -24,8 +24,13 @@ pub struct Process {
 impl Process {
     /// Starts a program. What it says goes to the end of the file `log`.
     pub fn spawn(name: &str, command: &mut Command, log: &Path) -> Process {
+        Process::spawn_with(name, command, log, Stdio::null())
+    }
+
+    /// The same, with something to read.
+    pub fn spawn_with(name: &str, command: &mut Command, log: &Path, stdin: Stdio) -> Process {
         let file = OpenOptions::new().create(true).append(true).open(log).unwrap();
-        let command = command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        let command = command.stdin(stdin).stdout(file.try_clone().unwrap()).stderr(file);
         let child = command.spawn().unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
         Process { name: name.to_owned(), child, log: log.to_owned() }
     }
