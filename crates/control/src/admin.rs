@@ -49,6 +49,7 @@ pub fn router<O: Operations, P: Probe>(operations: O, probe: P) -> Router {
         .route("/v1/services", get(services::<O, P>))
         .route("/v1/configuration", get(configuration::<O, P>))
         .route("/v1/configuration/outline", get(outline::<O, P>))
+        .route("/v1/openapi.json", get(openapi))
         .route("/v1/transactions", get(transactions::list::<O, P>))
         .route("/v1/transactions/{id}", get(transactions::show::<O, P>))
         .route("/v1/transactions/watch", get(watch::all::<O, P>))
@@ -77,6 +78,11 @@ async fn configuration<O: Operations, P: Probe>(State(admin): State<Admin<O, P>>
 
 async fn outline<O: Operations, P: Probe>(State(admin): State<Admin<O, P>>) -> Response {
     Json(admin.probe.outline()).into_response()
+}
+
+/// What every path takes and answers, for programs. A test holds it against the real answers.
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json")).into_response()
 }
 
 async fn metrics<O: Operations, P: Probe>(State(admin): State<Admin<O, P>>) -> Response {

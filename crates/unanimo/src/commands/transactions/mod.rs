@@ -1,18 +1,25 @@
-//! `unanimo transactions list|show|retry`: what a running gateway holds, and a word to it.
+//! `unanimo transactions …`: what a running gateway holds, and a word to it.
 
 mod age;
+mod filter;
+mod help;
+mod resolve;
 mod said;
+mod timeline;
+mod watch;
 
-use crate::{admin_client, clock, table};
+use crate::{admin_client, clock, log, table};
+use filter::Filter;
 use http::Method;
+use resolve::Resolve;
 use said::Reader;
 use serde_json::Value;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-/// Look at what a running gateway holds, and call for it at once
+/// Look at what a running gateway holds, watch it, and end by hand what does not end by itself
 #[derive(clap::Args)]
-#[command(after_long_help = HELP)]
+#[command(after_long_help = help::ALL)]
 pub struct Transactions {
     /// The gateway's admin listener
     #[arg(long, global = true, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
@@ -24,139 +31,82 @@ pub struct Transactions {
     command: Command,
 }
 
-const HELP: &str = "\
-Asks the admin listener of a gateway that runs on this machine.
-
-Example:
-  $ unanimo transactions list --stuck
-  $ unanimo transactions show 0a8sd8p0r0000g0000000rq7tm
-  $ unanimo transactions retry 0a8sd8p0r0000g0000000rq7tm
-
-Ends with:
-  0  it was answered
-  1  the question was wrong, or nobody knows the id
-  3  nobody answered
-
-Read on: docs/operating.md";
-
-const LIST_HELP: &str = "\
-States: initial, preparing, committing, committed, undoing, rolled-back.
-
-Example:
-  $ unanimo transactions list --state committing --limit 2
-  ID                          STATE        AGE  MODE  ROUTE  NOTE
-  0a8sd8p0r0000g0000000rq7tm  committing  12 s  tcc   order
-  0a8sd8p0r0000g0000000wq1c4  committing   9 s  tcc   order
-  more: --after 0a8sd8p0r0000g0000000wq1c4
-
-Ends with:
-  0  there was an answer, be it that there are none
-  1  the question was wrong
-  3  nobody answered
-
-Read on: docs/operating.md has the members of the JSON";
-
-const SHOW_HELP: &str = "\
-Example:
-  $ unanimo transactions show 0a8sd8p0r0000g0000000rq7tm
-  transaction  0a8sd8p0r0000g0000000rq7tm
-  route        transfer
-  mode         two-phase
-  state        committing
-  verdict      1 (committed)
-  note         stuck
-  began        3 min 20 s ago (Sat, 21 Nov 2026 17:45:20 GMT)
-  answer       200, to the client
-
-  BRANCH  SERVICE  STANDS  CALLS  LAST ANSWER
-  debit   bank-a   told        1  commit: done (200)
-  credit  bank-b   ready      12  commit: no answer
-
-Ends with:
-  0  it is known
-  1  it is not. That does not mean that it was rolled back
-  3  nobody answered
-
-Read on: docs/operating.md has the members of the JSON";
-
-const RETRY_HELP: &str = "\
-For a service that is back: a call that would have left only after a pause
-leaves now, and the pauses begin from the shortest again. It changes nothing
-else: the verdict stands, and a call that is under way is not repeated. Where
-it is never used, every call is repeated by itself all the same.
-
-Example:
-  $ unanimo transactions retry 0a8sd8p0r0000g0000000rq7tm
-  0a8sd8p0r0000g0000000rq7tm is committing
-    called now         credit
-
-Ends with:
-  0  it was done, or nothing was owed
-  1  nobody knows the id
-  3  nobody answered
-
-Read on: docs/operating.md";
-
 #[derive(clap::Subcommand)]
 enum Command {
-    #[command(after_long_help = LIST_HELP)]
-    /// List transactions in the order of their ids, open and finished
+    #[command(after_long_help = help::LIST)]
+    /// List transactions, open and finished, newest first
     List(List),
-    #[command(after_long_help = SHOW_HELP)]
-    /// Show one transaction and its branches
+    #[command(after_long_help = help::SHOW)]
+    /// Show one transaction, its branches, and what happened to it
     Show {
         /// The transaction's id: 26 characters
         id: String,
+        /// Also what each branch was asked, and what it has answered
+        #[arg(long)]
+        calls: bool,
     },
-    #[command(after_long_help = RETRY_HELP)]
+    #[command(after_long_help = help::WATCH)]
+    /// Tell what happens, as it happens
+    Watch {
+        /// Only this transaction, until it has ended: 26 characters
+        id: Option<String>,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    #[command(after_long_help = help::RETRY)]
     /// Call now what a transaction owes, without the rest of its pauses
     Retry {
         /// The transaction's id: 26 characters
         id: String,
     },
+    #[command(after_long_help = help::RESOLVE)]
+    /// End by hand what cannot end by itself
+    Resolve(Resolve),
 }
 
 #[derive(clap::Args)]
 struct List {
-    /// Only those in this state
-    #[arg(long, hide_possible_values = true, value_parser = ["initial", "preparing", "committing", "committed", "undoing", "rolled-back"])]
-    state: Option<String>,
-    /// Only those that need somebody's eye
-    #[arg(long)]
-    stuck: bool,
+    #[command(flatten)]
+    filter: Filter,
     /// At most so many, up to 1000
     #[arg(long, default_value_t = 100)]
     limit: usize,
-    /// Only those after this id, which ended the page before
-    #[arg(long, value_name = "ID")]
+    /// Only those after this place, with which the page before has ended
+    #[arg(long, value_name = "PLACE")]
     after: Option<String>,
 }
 
 impl Transactions {
-    /// Ends with 0 where there was an answer, 1 where the question was wrong or the id is unknown, 3 where nobody
-    /// answered.
+    /// Ends with 0 where there was an answer, 1 where the question was wrong, refused, or the id is unknown, 3 where
+    /// nobody answered.
     pub fn run(self) -> ExitCode {
+        let coloured = io::stdout().is_terminal() && !log::wants_no_colour();
+        let reader = Reader { now_ms: clock::unix_ms(), width: table::terminal_width(), coloured };
         let (method, path) = match &self.command {
             Command::List(list) => (Method::GET, list.path()),
-            Command::Show { id } => (Method::GET, format!("/v1/transactions/{}", escaped(id))),
+            Command::Show { id, .. } => (Method::GET, format!("/v1/transactions/{}", escaped(id))),
             Command::Retry { id } => (Method::POST, format!("/v1/transactions/{}/retry", escaped(id))),
+            Command::Resolve(resolve) => return resolve.run(&self.admin, reader, self.json),
+            Command::Watch { id, filter } => {
+                let path = match id {
+                    Some(id) => format!("/v1/transactions/{}/watch", escaped(id)),
+                    None => format!("/v1/transactions/watch?{}", filter.query().trim_start_matches('&')),
+                };
+                return watch::run(&self.admin, &path, reader, self.json);
+            }
         };
-        let (status, body) = match admin_client::ask(&self.admin, method, &path) {
+        let answer = match asked(&self.admin, method, &path, None) {
             Ok(answer) => answer,
-            Err(error) => return fail(3, &error.to_string()),
+            Err(code) => return code,
         };
-        let Ok(answer) = serde_json::from_slice::<Value>(&body) else {
-            return fail(3, &format!("{} did not answer with JSON; is it the admin listener?", self.admin));
-        };
-        if !status.is_success() {
-            return fail(1, answer["detail"].as_str().unwrap_or("the admin listener refused to answer"));
-        }
-        let reader = Reader { now_ms: clock::unix_ms(), width: table::terminal_width() };
         let text = match &self.command {
             _ if self.json => format!("{answer:#}"),
             Command::List(_) => said::list(&answer, reader),
+            Command::Show { calls: true, .. } => {
+                [said::show(&answer, reader), said::calls(&answer)].join("\n\n")
+            }
             Command::Show { .. } => said::show(&answer, reader),
-            Command::Retry { .. } => said::retry(&answer),
+            _ => said::retry(&answer),
         };
         // A closed pipe is the reader's business.
         let _ = writeln!(io::stdout(), "{text}");
@@ -166,17 +116,26 @@ impl Transactions {
 
 impl List {
     fn path(&self) -> String {
-        let mut path = format!("/v1/transactions?limit={}", self.limit);
-        if self.stuck {
-            path.push_str("&flag=stuck,heuristic,quarantined");
-        }
-        for (name, value) in [("state", &self.state), ("after", &self.after)] {
-            if let Some(value) = value {
-                path.push_str(&format!("&{name}={}", escaped(value)));
-            }
-        }
-        path
+        let after =
+            self.after.as_deref().map_or_else(String::new, |after| format!("&after={}", escaped(after)));
+        format!("/v1/transactions?limit={}{}{after}", self.limit, self.filter.query())
     }
+}
+
+/// What the admin listener answers; else the code to end with, after why was told.
+fn asked(admin: &str, method: Method, path: &str, body: Option<String>) -> Result<Value, ExitCode> {
+    let (status, body) =
+        admin_client::ask(admin, method, path, body).map_err(|error| fail(3, &error.to_string()))?;
+    let Ok(answer) = serde_json::from_slice::<Value>(&body) else {
+        return Err(fail(3, &format!("{admin} did not answer with JSON; is it the admin listener?")));
+    };
+    if status == http::StatusCode::SERVICE_UNAVAILABLE {
+        return Err(fail(3, answer["detail"].as_str().unwrap_or("the gateway cannot answer now")));
+    }
+    if !status.is_success() {
+        return Err(fail(1, answer["detail"].as_str().unwrap_or("the admin listener refused to answer")));
+    }
+    Ok(answer)
 }
 
 /// What may not stand in a path or query as it is, percent-encoded.

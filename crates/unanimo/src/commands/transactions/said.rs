@@ -1,6 +1,8 @@
 //! The admin listener's answers as text for people.
 
-use super::age;
+use super::timeline::Tone;
+use super::{age, timeline};
+use crate::demo::paint::{Colour, paint};
 use crate::table::{self, Column, Give};
 use serde_json::Value;
 
@@ -28,6 +30,21 @@ pub struct Reader {
     pub now_ms: u64,
     /// Characters on a line; `None` where nothing is to be cut.
     pub width: Option<usize>,
+    /// Whether lines may have a colour.
+    pub coloured: bool,
+}
+
+impl Reader {
+    /// The line in the colour of its tone.
+    pub fn paint(self, line: &str, tone: Tone) -> String {
+        let colour = match tone {
+            Tone::Plain => return line.to_owned(),
+            Tone::Good => Colour::Green,
+            Tone::Bad => Colour::Red,
+            Tone::Warning => Colour::Yellow,
+        };
+        paint(self.coloured, colour, line)
+    }
 }
 
 /// A page of transactions as a table.
@@ -87,7 +104,50 @@ pub fn show(view: &Value, reader: Reader) -> String {
         lines.push(String::new());
         lines.extend(table::lines(BRANCHES, &rows, reader.width));
     }
+    let happened = timeline::lines(view, reader);
+    if !happened.is_empty() {
+        lines.push(String::new());
+        lines.extend(happened);
+    }
     lines.join("\n")
+}
+
+/// What each branch was asked, and what it has answered.
+pub fn calls(view: &Value) -> String {
+    let mut lines = Vec::new();
+    for branch in elements(&view["branches"]) {
+        let (request, answer) = (&branch["request"], &branch["answer"]);
+        lines.push(format!("{}:", text(&branch["name"])));
+        if request.is_null() {
+            lines.push("  nothing is rendered for it, or nothing is kept".to_owned());
+        } else {
+            lines.push(format!("  asked     POST {}/…", safe(&text(&request["path"]))));
+            for header in elements(&request["headers"]) {
+                lines.push(format!("            {}: {}", safe(&text(&header[0])), safe(&text(&header[1]))));
+            }
+            lines.extend(body(&request["body"]).map(|body| format!("            {body}")));
+        }
+        if !answer.is_null() {
+            let status = answer["status"].as_u64().map_or("nothing".to_owned(), |status| status.to_string());
+            lines.push(format!("  answered  {status} to {}", text(&answer["operation"])));
+            lines.extend(body(&answer["body"]).map(|body| format!("            {body}")));
+        }
+    }
+    lines.join("\n")
+}
+
+/// A body on one line; `None` where there is none.
+fn body(body: &Value) -> Option<String> {
+    let text = body["text"].as_str().filter(|text| !text.is_empty())?;
+    let more = if body["cut"] == true { format!(" … of {} bytes", body["size"]) } else { String::new() };
+    Some(format!("{}{more}", safe(text)))
+}
+
+/// The text without what a terminal would obey: bodies and reasons are other people's.
+pub fn safe(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }
 
 /// What came of a retry.
@@ -132,11 +192,11 @@ fn verdict(number: &Value) -> String {
     }
 }
 
-fn elements(value: &Value) -> &[Value] {
+pub fn elements(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -149,7 +209,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const READER: Reader = Reader { now_ms: 1_700_000_200_000, width: Some(80) };
+    const READER: Reader = Reader { now_ms: 1_700_000_200_000, width: Some(80), coloured: false };
 
     fn view(id: &str, state: &str, stuck: bool) -> Value {
         json!({
@@ -214,6 +274,37 @@ BRANCH  SERVICE  STANDS  CALLS  LAST ANSWER
 debit   bank-a   told        1  commit: done (200)
 credit  bank-b   ready      12  commit: no answer";
         assert_eq!(show(&view("a", "committing", true), READER), expected);
+    }
+
+    #[test]
+    fn what_happened_is_told_line_by_line_with_times_since_the_beginning() {
+        let mut shown = view("a", "committing", true);
+        let at = |ms: u64| 1_700_000_000_000 + ms;
+        shown["timeline"] = json!([
+            { "at_unix_ms": at(0), "kind": "begun" },
+            { "at_unix_ms": at(1), "kind": "sent", "branch": "debit", "operation": "prepare", "attempt": 1 },
+            { "at_unix_ms": at(4), "kind": "answered", "branch": "debit", "operation": "prepare", "outcome": "done", "status": 200 },
+            { "at_unix_ms": null, "kind": "verdict", "verdict": 1 },
+            { "at_unix_ms": at(9), "kind": "sent", "branch": "credit", "operation": "commit", "attempt": 12 },
+            { "at_unix_ms": at(2009), "kind": "answered", "branch": "credit", "operation": "commit", "outcome": "unknown" },
+            { "at_unix_ms": at(60_000), "kind": "stuck", "branch": "credit" },
+            { "at_unix_ms": at(90_000), "kind": "resolved", "branch": "credit", "resolution": "told", "who": "ann", "why": "paid\u{1b}[2J" },
+        ]);
+        let expected = "\
+       TIME  WHAT      BRANCH  DETAIL
+      +0 ms  begun
+      +1 ms  sent      debit   prepare
+      +4 ms  answered  debit   prepare: done (200)
+          ?  verdict           commit
+      +9 ms  sent      credit  commit, attempt 12
+       +2 s  answered  credit  commit: no answer
+     +1 min  stuck     credit
++1 min 30 s  resolved  credit  told by ann: paid\\u{1b}[2J";
+        let said = show(&shown, READER);
+        let (_, happened) = said.rsplit_once("\n\n").unwrap();
+        assert_eq!(happened, expected);
+        let painted = show(&shown, Reader { coloured: true, ..READER });
+        assert!(painted.contains("\u{1b}[33m     +1 min  stuck"), "{painted}");
     }
 
     #[test]
