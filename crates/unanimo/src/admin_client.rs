@@ -33,7 +33,12 @@ const EVENT_LIMIT: usize = 4 * 1024 * 1024;
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Asks for a page of the admin listener at this address.
-pub fn ask(
+pub fn ask(admin: &str, method: Method, path: &str) -> Result<(StatusCode, Bytes), Error> {
+    say(admin, method, path, None)
+}
+
+/// The same with a body of JSON, where there is one.
+pub fn say(
     admin: &str,
     method: Method,
     path: &str,

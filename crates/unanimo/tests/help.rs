@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Every command that is not hidden.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["run"],
     &["check"],
@@ -22,7 +22,9 @@ const COMMANDS: [&[&str]; 18] = [
     &["transactions"],
     &["transactions", "list"],
     &["transactions", "show"],
+    &["transactions", "watch"],
     &["transactions", "retry"],
+    &["transactions", "resolve"],
     &["journal"],
     &["journal", "verify"],
     &["journal", "dump"],

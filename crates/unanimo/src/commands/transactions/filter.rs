@@ -10,10 +10,10 @@ pub struct Filter {
     #[arg(long, value_delimiter = ',', hide_possible_values = true, value_parser = ["initial", "preparing", "committing", "committed", "undoing", "rolled-back"])]
     state: Vec<String>,
     /// Only those with this verdict
-    #[arg(long, value_parser = ["commit", "rollback", "none"])]
+    #[arg(long, hide_short_help = true, value_parser = ["commit", "rollback", "none"])]
     verdict: Option<String>,
     /// Only those of this mode
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     mode: Option<String>,
     /// Only those of this route
     #[arg(long)]
@@ -27,26 +27,26 @@ pub struct Filter {
     /// Only those that began at most so long ago
     #[arg(long, value_name = "AGE", value_parser = age::parse)]
     younger_than: Option<u64>,
-    /// Only the one of this Idempotency-Key, without a client's Authorization
-    #[arg(long, requires = "route")]
+    /// Only the one of this Idempotency-Key
+    #[arg(long, hide_short_help = true, requires = "route")]
     key: Option<String>,
-    /// Only those with this in the name of route, service or branch, or at the id's beginning
+    /// Only those with this in a name or at the id
     #[arg(long)]
     text: Option<String>,
     /// Those that do not end
     #[arg(long)]
     stuck: bool,
-    /// Those of which a branch ended against the verdict
+    /// Those that ended against the verdict
     #[arg(long)]
     heuristic: bool,
-    /// Those of which a branch is prepared, and has not acknowledged a verdict
-    #[arg(long)]
+    /// Those with a branch that waits for a verdict
+    #[arg(long, hide_short_help = true)]
     in_doubt: bool,
     /// Those that a restore has put in quarantine
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     quarantined: bool,
-    /// Those of which somebody has ended something by hand
-    #[arg(long)]
+    /// Those of which some was ended by hand
+    #[arg(long, hide_short_help = true)]
     resolved: bool,
 }
 

@@ -17,7 +17,7 @@ use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-/// Look at what a running gateway holds, watch it, and end by hand what does not end by itself
+/// Look at what a running gateway holds, and say a word to it
 #[derive(clap::Args)]
 #[command(after_long_help = help::ALL)]
 pub struct Transactions {
@@ -71,7 +71,7 @@ struct List {
     /// At most so many, up to 1000
     #[arg(long, default_value_t = 100)]
     limit: usize,
-    /// Only those after this place, with which the page before has ended
+    /// Only those after this place: a page's end
     #[arg(long, value_name = "PLACE")]
     after: Option<String>,
 }
@@ -125,7 +125,7 @@ impl List {
 /// What the admin listener answers; else the code to end with, after why was told.
 fn asked(admin: &str, method: Method, path: &str, body: Option<String>) -> Result<Value, ExitCode> {
     let (status, body) =
-        admin_client::ask(admin, method, path, body).map_err(|error| fail(3, &error.to_string()))?;
+        admin_client::say(admin, method, path, body).map_err(|error| fail(3, &error.to_string()))?;
     let Ok(answer) = serde_json::from_slice::<Value>(&body) else {
         return Err(fail(3, &format!("{admin} did not answer with JSON; is it the admin listener?")));
     };

@@ -13,10 +13,10 @@ pub struct Resolve {
     id: String,
     #[command(flatten)]
     what: What,
-    /// Who says so; your login name where nothing is said
+    /// Who says so; else your login name
     #[arg(long)]
     who: Option<String>,
-    /// Why: it stands in the journal for whoever looks later
+    /// Why, for whoever looks later
     #[arg(long)]
     why: Option<String>,
     /// Do not ask again. For scripts
@@ -27,10 +27,10 @@ pub struct Resolve {
 #[derive(clap::Args)]
 #[group(required = true, multiple = false)]
 struct What {
-    /// This branch's end against the verdict is signed off
+    /// Sign off this branch's end against the verdict
     #[arg(long, value_name = "BRANCH")]
     sign_off: Option<String>,
-    /// This branch was brought to the verdict by other means
+    /// This branch was brought to the verdict
     #[arg(long, value_name = "BRANCH")]
     told: Option<String>,
     /// A quarantined transaction is committed

@@ -290,8 +290,7 @@ credit  bank-b   ready      12  commit: no answer";
             { "at_unix_ms": at(60_000), "kind": "stuck", "branch": "credit" },
             { "at_unix_ms": at(90_000), "kind": "resolved", "branch": "credit", "resolution": "told", "who": "ann", "why": "paid\u{1b}[2J" },
         ]);
-        let expected = "\
-       TIME  WHAT      BRANCH  DETAIL
+        let expected = "       TIME  WHAT      BRANCH  DETAIL
       +0 ms  begun
       +1 ms  sent      debit   prepare
       +4 ms  answered  debit   prepare: done (200)
