@@ -25,7 +25,7 @@ pub(crate) enum Mail {
     /// What a transaction owes is to be called now.
     Retry(Id, oneshot::Sender<Option<Retried>>),
     /// Something is to be ended by hand; answered once that is durable.
-    Resolve(Id, Resolve, oneshot::Sender<Option<Result<Resolved, Refusal>>>),
+    Resolve(Id, Resolve, Operator),
     /// This worker's newest transactions.
     List(Filter, Page, oneshot::Sender<Vec<View>>),
     /// The counts.
@@ -37,6 +37,9 @@ pub(crate) enum Mail {
     /// The process is about to end: tell the waiters.
     Leave,
 }
+
+/// Who waits to hear that something is ended by hand; `None` where the id is not known.
+pub(crate) type Operator = oneshot::Sender<Option<Result<Resolved, Refusal>>>;
 
 /// A worker's mailbox from outside.
 pub(crate) type Slot = mpsc::Sender<Mail>;

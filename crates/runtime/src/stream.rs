@@ -116,6 +116,9 @@ impl Ring {
     }
 }
 
+/// What a watcher reads.
+type Heard = Result<(Position, Arc<Watched>), Lagged>;
+
 /// One watcher.
 pub struct Watcher {
     stream: Stream,
@@ -125,7 +128,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    fn read(&mut self) -> Option<Result<(Position, Arc<Watched>), Lagged>> {
+    fn read(&mut self) -> Option<Heard> {
         let ring = self.stream.inner.ring();
         let oldest = ring.oldest();
         if self.next < oldest {

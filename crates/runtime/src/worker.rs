@@ -6,7 +6,7 @@
 use crate::caught::caught;
 use crate::clock::Clock;
 use crate::guard::AbortOnUnwind;
-use crate::mailbox::{Mail, Slot, ask};
+use crate::mailbox::{Mail, Operator, Slot, ask};
 use crate::signal::Signal;
 use crate::stream::Stream;
 use std::cell::RefCell;
@@ -15,7 +15,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use unanimo_contract::operations::{Refusal, Resolve, Resolved};
+use unanimo_contract::operations::Resolve;
 use unanimo_contract::problem::Problem;
 use unanimo_contract::trace::Trace;
 use unanimo_contract::{
@@ -62,7 +62,7 @@ struct State {
     /// Decisions whose records are not durable yet, in the order of their batches.
     unsynced: VecDeque<(Id, Appended)>,
     /// Operators whose word by hand is not durable yet: at most one for a transaction.
-    resolving: BTreeMap<Id, oneshot::Sender<Option<Result<Resolved, Refusal>>>>,
+    resolving: BTreeMap<Id, Operator>,
     waiters: BTreeMap<WaiterId, oneshot::Sender<Result<Reply, Severed>>>,
     next_waiter: u64,
     /// When the loop will wake up by itself.
@@ -295,7 +295,7 @@ impl<P: Participant> Worker<P> {
     }
 
     /// Whoever ends something by hand hears that it is done once that is durable.
-    fn resolve(&self, id: Id, resolve: &Resolve, reply: oneshot::Sender<Option<Result<Resolved, Refusal>>>) {
+    fn resolve(&self, id: Id, resolve: &Resolve, reply: Operator) {
         let refused = self.enter(|state, now| match state.owner.resolve(now, id, resolve) {
             Some(Ok(())) => {
                 state.resolving.insert(id, reply);

@@ -16,17 +16,17 @@ pub struct Filter {
     #[arg(long, hide_short_help = true)]
     mode: Option<String>,
     /// Only those of this route
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     route: Option<String>,
     /// Only those in which this service takes part
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     service: Option<String>,
     /// Only those that began at least so long ago
     #[arg(long, value_name = "AGE", value_parser = age::parse)]
-    older_than: Option<u64>,
+    older: Option<u64>,
     /// Only those that began at most so long ago
     #[arg(long, value_name = "AGE", value_parser = age::parse)]
-    younger_than: Option<u64>,
+    younger: Option<u64>,
     /// Only the one of this Idempotency-Key
     #[arg(long, hide_short_help = true, requires = "route")]
     key: Option<String>,
@@ -76,8 +76,8 @@ impl Filter {
             ("mode", text(&self.mode)),
             ("route", text(&self.route)),
             ("service", text(&self.service)),
-            ("min_age_ms", number(self.older_than)),
-            ("max_age_ms", number(self.younger_than)),
+            ("min_age_ms", number(self.older)),
+            ("max_age_ms", number(self.younger)),
             ("key", text(&self.key)),
             ("text", text(&self.text)),
             ("flag", flags.join(",")),

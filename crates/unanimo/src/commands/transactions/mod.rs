@@ -41,7 +41,7 @@ enum Command {
     Show {
         /// The transaction's id: 26 characters
         id: String,
-        /// Also what each branch was asked, and what it has answered
+        /// Also what each branch was asked and answered
         #[arg(long)]
         calls: bool,
     },
@@ -59,7 +59,7 @@ enum Command {
         /// The transaction's id: 26 characters
         id: String,
     },
-    #[command(after_long_help = help::RESOLVE)]
+    #[command(after_long_help = help::RESOLVE, override_usage = "unanimo transactions resolve [OPTIONS] <WHAT> <ID>")]
     /// End by hand what cannot end by itself
     Resolve(Resolve),
 }
