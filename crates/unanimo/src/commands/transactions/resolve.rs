@@ -28,10 +28,10 @@ pub struct Resolve {
 #[group(required = true, multiple = false)]
 struct What {
     /// Sign off this branch's end against the verdict
-    #[arg(long, value_name = "BRANCH")]
+    #[arg(long, value_name = "NAME")]
     sign_off: Option<String>,
     /// This branch was brought to the verdict
-    #[arg(long, value_name = "BRANCH")]
+    #[arg(long, value_name = "NAME")]
     told: Option<String>,
     /// A quarantined transaction is committed
     #[arg(long)]
