@@ -3,11 +3,16 @@
 use super::common::{begun, committed, id, plan};
 use super::story::{Image, Remembered, Running, read, small};
 use crate::disk::Disk;
-use crate::simulated::{Faults, Simulated};
+use crate::manifest::Manifest;
+use crate::segments::file_name;
+use crate::simulated::{Faults, Simulated, SimulatedFile};
 use crate::{
-    Entry, Error, Identity, Inspection, Kind, Now, Position, Restored, backup, inspect, open, restore,
+    Entry, Error, Identity, Inspection, Kind, Now, Position, Restored, SegmentNumber, backup, inspect, open,
+    restore,
 };
+use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 use unanimo_protocol::{Node, Record};
 
@@ -215,4 +220,100 @@ fn backups_taken_at_any_time_are_prefixes() {
         assert_eq!(held[..], all[..held.len()]);
         assert_eq!(found.report.last.number() + 1, durable.number());
     }
+}
+
+/// A disk whose owner does something when the so-manieth file is opened.
+struct Meddled<F> {
+    disk: Simulated,
+    opens_left: AtomicU32,
+    meddle: F,
+}
+
+impl<F: Fn(&Simulated) + Send + 'static> Disk for Meddled<F> {
+    type File = SimulatedFile;
+
+    fn lock(&mut self) -> io::Result<bool> {
+        self.disk.lock()
+    }
+
+    fn is_locked(&self) -> io::Result<bool> {
+        self.disk.is_locked()
+    }
+
+    fn ephemeral(&self) -> io::Result<Option<&'static str>> {
+        self.disk.ephemeral()
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+
+    fn create(&self, name: &str) -> io::Result<SimulatedFile> {
+        self.disk.create(name)
+    }
+
+    fn open(&self, name: &str) -> io::Result<SimulatedFile> {
+        if self.opens_left.fetch_sub(1, Relaxed) == 0 {
+            (self.meddle)(&self.disk);
+        }
+        self.disk.open(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.disk.sync_directory()
+    }
+
+    fn entropy(&self) -> io::Result<u64> {
+        self.disk.entropy()
+    }
+}
+
+/// Drops the two oldest segments, as their owner does.
+fn drop_two(disk: &Simulated) {
+    let mut manifest = Manifest::read(disk, Path::new(HERE), Kind::Journal).unwrap().unwrap();
+    let oldest = manifest.oldest.0;
+    manifest.oldest = SegmentNumber(oldest + 2);
+    manifest.write(disk, Kind::Journal).unwrap();
+    (oldest..oldest + 2).for_each(|number| disk.remove(&file_name(SegmentNumber(number))).unwrap());
+}
+
+#[test]
+fn segments_may_be_dropped_at_any_moment_of_a_look_or_a_backup() {
+    let mut running = Running::start(&Simulated::new(1));
+    filled(&mut running);
+    let image = running.close().image();
+    let (before, whole) = look(&Simulated::of(1, &image)).unwrap();
+    let (after, _) = {
+        let disk = Simulated::of(1, &image);
+        drop_two(&disk);
+        look(&disk).unwrap()
+    };
+    assert!(after.len() < before.len());
+    let meddled =
+        |at| Meddled { disk: Simulated::of(1, &image), opens_left: AtomicU32::new(at), meddle: drop_two };
+    let mut dropped = 0;
+    for at in 0..40 {
+        let disk = meddled(at);
+        let to = Simulated::new(3);
+        backup((&disk, Path::new(HERE)), (&to, Path::new("backup"))).unwrap();
+        let (held, found) = look(&to).unwrap();
+        assert!(held == before || held == after, "at {at}: {} records", held.len());
+        assert_eq!(found.report.last, whole.report.last, "at {at}");
+        dropped += u32::from(held == after);
+        let mut places = Vec::new();
+        inspect(&meddled(at), Path::new(HERE), |seen| {
+            places.push((seen.replayed.batch, seen.replayed.offset))
+        })
+        .unwrap();
+        assert!(places.is_sorted_by(|one, next| one < next), "at {at}: {places:?}");
+    }
+    assert!((4..40).contains(&dropped), "{dropped} backups saw it");
 }
