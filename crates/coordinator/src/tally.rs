@@ -34,6 +34,8 @@ pub struct Tally {
     pub stuck: u64,
     /// Transactions now of which a branch ended against the verdict.
     pub heuristic_open: u64,
+    /// Transactions now that wait for an operator, out of a restored journal.
+    pub quarantined: u64,
     /// Finished transactions that are remembered now.
     pub remembered: u64,
     /// Transactions that replay found open.
@@ -58,6 +60,7 @@ impl Tally {
         self.retries_held += other.retries_held;
         self.stuck += other.stuck;
         self.heuristic_open += other.heuristic_open;
+        self.quarantined += other.quarantined;
         self.remembered += other.remembered;
         self.recovered += other.recovered;
         self.recovering += other.recovering;

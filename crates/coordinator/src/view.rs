@@ -82,6 +82,7 @@ impl Owner {
             count(&mut tally.open, open.core.state());
             tally.stuck += u64::from(open.stuck);
             tally.heuristic_open += u64::from(open.core.heuristic().is_some());
+            tally.quarantined += u64::from(open.core.is_quarantined());
         }
         tally
     }

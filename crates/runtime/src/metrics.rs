@@ -73,6 +73,8 @@ fn transactions(page: &mut Page<'_>, tally: &Tally) -> fmt::Result {
         "Transactions with a branch that ended against the verdict",
         heuristic,
     )?;
+    let quarantined = tally.quarantined;
+    page.gauge("transactions_quarantined", "Restored transactions that wait for an operator", quarantined)?;
     page.gauge("transactions_remembered", "Finished transactions that are remembered", tally.remembered)?;
     page.counter("branches_heuristic", "Branches that ended against the verdict", tally.heuristic)?;
     page.gauge("transactions_recovered", "Open transactions that this start has found", tally.recovered)?;

@@ -4,10 +4,11 @@ use crate::fixtures::{done, keyed, plan, problem, refused, silence, submission, 
 use crate::shell::{Decision, SECOND, Shell, config, header};
 use bytes::Bytes;
 use std::collections::BTreeSet;
-use unanimo_contract::Inquiry;
+use unanimo_contract::operations::{Resolve, Wish};
 use unanimo_contract::trace::Trace;
 use unanimo_contract::{
-    BranchIndex, Mode, Operation, ParticipantCall, State, Submission, TraceContext, View,
+    BranchIndex, Id, Inquiry, Mode, Operation, ParticipantCall, State, Submission, TraceContext, Verdict,
+    View,
 };
 use unanimo_coordinator::{Notice, Now, Owner, ReplayError};
 use unanimo_protocol::{Record, Settled, Token};
@@ -243,20 +244,13 @@ fn same_disk(shell: &Shell) -> Shell {
 
 #[test]
 fn what_another_node_left_open_is_shown_and_nothing_of_it_is_called() {
-    let began = |mode: Mode, verdict: bool| {
-        let mut shell = Shell::new();
-        shell.begin(keyed(&plan(mode, 2), 5, 6));
-        if verdict {
-            shell.answer_all(&done());
-            shell.sync();
-        }
-        let id = shell.id();
-        (shell, id)
-    };
     for (mode, verdict) in Mode::ALL.into_iter().flat_map(|mode| [(mode, false), (mode, true)]) {
-        let (shell, id) = began(mode, verdict);
-        let mut shell = shell.restored();
-        let state = if verdict { State::Committing } else { State::Preparing };
+        let (mut shell, id) = quarantined(mode, verdict);
+        let state = match (verdict, mode) {
+            (false, _) => State::Preparing,
+            (true, Mode::Saga) => State::Undoing,
+            (true, _) => State::Committing,
+        };
         assert_eq!(shell.owner.view(id).unwrap().state, state);
         shell.pass(120 * SECOND);
         shell.owner.retry(shell.at(), id);
@@ -265,5 +259,37 @@ fn what_another_node_left_open_is_shown_and_nothing_of_it_is_called() {
         shell.carry_out();
         assert!(shell.calls.is_empty() && shell.appends.is_empty(), "{mode} {verdict}");
         assert_eq!((shell.owner.inquire(id), shell.owner.view(id).unwrap().state), (Inquiry::NotMine, state));
+    }
+}
+
+/// A transaction that another node has left open, with a verdict or without.
+fn quarantined(mode: Mode, verdict: bool) -> (Shell, Id) {
+    let mut shell = Shell::new();
+    shell.begin(keyed(&plan(mode, 2), 5, 6));
+    if verdict {
+        // A saga has a verdict only where it has one to tell: a rollback.
+        let last = if mode == Mode::Saga { refused() } else { done() };
+        shell.answer(0, done());
+        shell.answer(1, last);
+        shell.sync();
+    }
+    let id = shell.id();
+    (shell.restored(), id)
+}
+
+#[test]
+fn what_is_in_quarantine_goes_on_once_an_operator_has_chosen_also_after_a_crash() {
+    for (mode, verdict) in Mode::ALL.into_iter().flat_map(|mode| [(mode, false), (mode, true)]) {
+        let (mut shell, id) = quarantined(mode, verdict);
+        let wish = if verdict { Wish::Release } else { Wish::Choose(Verdict::Rollback) };
+        let resolve = Resolve { wish, who: "somebody".into(), why: "asked everybody".into() };
+        assert_eq!(shell.owner.resolve(shell.at(), id, &resolve), Some(Ok(())), "{mode} {verdict}");
+        shell.carry_out();
+        shell.sync();
+        assert!(!shell.calls.is_empty(), "{mode} {verdict}");
+        let mut shell = shell.crash(0);
+        shell.answer_all(&done());
+        shell.sync();
+        assert_eq!((shell.owner.open_len(), shell.owner.wake()), (0, None), "{mode} {verdict}");
     }
 }
