@@ -33,10 +33,9 @@ impl Handle {
         sum
     }
 
-    /// The mailbox of the worker that owns this transaction; `None` where it is of another journal.
-    fn slot(&self, id: Id) -> Option<&Slot> {
-        let mine = id.node() == self.journal.node();
-        mine.then(|| &self.slots[id.shard().worker(self.slots.len())])
+    /// The mailbox of the worker that owns this transaction, if anybody does: one of a restored journal too.
+    fn slot(&self, id: Id) -> &Slot {
+        &self.slots[id.shard().worker(self.slots.len())]
     }
 
     /// Waits until every worker has done what it was asked before, and has answered: as long as one hangs, for ever.
@@ -102,8 +101,7 @@ impl Operations for Handle {
     type Watch = Watcher;
 
     async fn get(&self, id: Id) -> Result<Option<Detail>, Unavailable> {
-        let Some(slot) = self.slot(id) else { return Ok(None) };
-        ask(slot, |reply| Mail::Detail(id, reply)).await.ok_or(Unavailable)
+        ask(self.slot(id), |reply| Mail::Detail(id, reply)).await.ok_or(Unavailable)
     }
 
     async fn list(&self, filter: Filter, page: Page) -> Result<Listed, Unavailable> {
@@ -121,8 +119,7 @@ impl Operations for Handle {
     }
 
     async fn retry(&self, id: Id) -> Result<Option<Retried>, Unavailable> {
-        let Some(slot) = self.slot(id) else { return Ok(None) };
-        ask(slot, |reply| Mail::Retry(id, reply)).await.ok_or(Unavailable)
+        ask(self.slot(id), |reply| Mail::Retry(id, reply)).await.ok_or(Unavailable)
     }
 
     async fn resolve(
@@ -130,7 +127,6 @@ impl Operations for Handle {
         id: Id,
         resolve: Resolve,
     ) -> Result<Option<Result<Resolved, Refusal>>, Unavailable> {
-        let Some(slot) = self.slot(id) else { return Ok(None) };
-        ask(slot, |reply| Mail::Resolve(id, resolve, reply)).await.ok_or(Unavailable)
+        ask(self.slot(id), |reply| Mail::Resolve(id, resolve, reply)).await.ok_or(Unavailable)
     }
 }

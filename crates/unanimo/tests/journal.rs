@@ -77,6 +77,22 @@ fn what_was_open_in_a_backup_is_shown_and_nobody_is_called() {
     // It stays so over a second start.
     counter.gateway.start();
     assert_eq!((ids(&counter.gateway.open()), calls(&counter)), (ids(&before), heard));
+    an_operator_chooses(&counter);
+}
+
+/// Each that is in quarantine is ended by hand, and then goes on by itself.
+fn an_operator_chooses(counter: &Counter) {
+    for view in counter.gateway.open() {
+        let id = view["id"].as_str().unwrap();
+        let what = if view["verdict"] == 1 { "--release" } else { "--commit" };
+        let said = ["--who", "ann", "--why", "the lost one's services say so", "--yes"];
+        let arguments = [&["transactions", "resolve", id, what], &said[..]].concat();
+        let resolved = counter.gateway.command(&arguments);
+        assert!(resolved.status.success(), "{resolved:?}");
+    }
+    within("nothing is open", PATIENCE, || {
+        counter.gateway.open().first().map_or(Ok(()), |open| Err(open.to_string()))
+    });
 }
 
 #[test]
