@@ -46,7 +46,7 @@ fn go_on(address: SocketAddr, keeps: bool, first: usize, shared: &Shared) {
         let amount = format!("{number}.50");
         let paid = body("yes", "yes", &amount);
         let key = [("Idempotency-Key", amount.as_str())];
-        let pays = number / 4 % 2 == 0;
+        let pays = (number / 4).is_multiple_of(2);
         let request = if pays { Request::post("/pay", &key, &paid) } else { Request::get("/plain") };
         let answer = match keeps {
             true => client.send(request, PATIENCE),
