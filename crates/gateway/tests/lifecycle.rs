@@ -47,6 +47,21 @@ fn a_worker_that_ends_lets_requests_end_and_closes_what_is_idle() {
 }
 
 #[test]
+fn a_request_that_crosses_the_end_on_an_idle_connection_is_served_as_the_last() {
+    let mut gateway = Setup::forwarding(Service::ok().address).start();
+    let mut idle = gateway.connect();
+    idle.send("GET /problems/refused HTTP/1.1\r\nhost: h\r\n\r\n");
+    assert_eq!(idle.answer().header("connection"), None);
+    gateway.leave();
+    until("nobody is listened to", || TcpStream::connect(gateway.address).is_err());
+    idle.send("GET /problems/refused HTTP/1.1\r\nhost: h\r\n\r\n");
+    let answer = idle.answer();
+    assert_eq!((answer.status(), answer.header("connection")), (200, Some("close")));
+    idle.assert_closed();
+    assert_eq!(gateway.end(), Drained { cut: 0 });
+}
+
+#[test]
 fn the_grace_has_an_end() {
     let (service, _barrier) = held();
     let mut setup = Setup::forwarding(service.address);
