@@ -94,6 +94,7 @@ pub fn run(context: &Context) -> io::Result<()> {
             "of capacity",
             "503/s",
             "failed or late/s",
+            "left late/s",
             "p50 ms",
             "p99 ms",
         ],
@@ -133,6 +134,7 @@ fn row(phase: &Phase, seconds: &[Second], capacity: f64) -> Vec<String> {
         format!("{:.2}", all.good as f64 / lasted / capacity),
         format!("{:.0}", all.shed as f64 / lasted),
         format!("{:.0}", all.other as f64 / lasted),
+        format!("{:.0}", all.tardy as f64 / lasted),
         format!("{:.1}", all.latencies.quantile_us(0.5) / 1000.0),
         format!("{:.1}", all.latencies.quantile_us(0.99) / 1000.0),
     ]

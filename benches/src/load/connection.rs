@@ -3,9 +3,13 @@
 use super::message;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 /// What one read takes at most, in bytes; more than any message of a measurement.
 pub const BUFFER: usize = 64 * 1024;
+
+/// How long a connection may take: on this machine no time at all, but for a listener whose queue is full.
+const CONNECT: Duration = Duration::from_millis(5);
 
 /// What becomes of a whole message.
 pub type Take<'a> = dyn FnMut(&mut TcpStream, &[u8]) -> io::Result<()> + 'a;
@@ -24,7 +28,7 @@ impl Connection {
     }
 
     pub fn open(target: SocketAddr) -> io::Result<Connection> {
-        Connection::new(TcpStream::connect(target)?)
+        Connection::new(TcpStream::connect_timeout(&target, CONNECT)?)
     }
 
     /// Reads what has come, and gives every whole message away. `false` when the connection has ended.

@@ -17,6 +17,12 @@ const CONNECTIONS: usize = 8000;
 /// How many requests may wait for a connection. Beyond them one is lost, and counted as such.
 const BACKLOG: usize = 100_000;
 
+/// How long nobody tries to connect after a connection that did not come about, since the listener's queue was full.
+const FULL: Duration = Duration::from_millis(50);
+
+/// A request that leaves later than this after its moment is tardy.
+const TARDY: Duration = Duration::from_millis(100);
+
 /// How many requests leave at most until answers are looked at.
 const BURST: usize = 32;
 
@@ -48,6 +54,9 @@ pub struct Second {
     pub shed: u64,
     /// With something else, or not in time: then their clients have hung up.
     pub other: u64,
+    /// Of all, those that left much too late, since whoever offers had no time or no connection for them: where there are
+    /// many, it is the load that is measured.
+    pub tardy: u64,
     /// How long it took until they were answered, or hung up.
     pub latencies: Histogram,
 }
@@ -151,12 +160,15 @@ struct Crowd<'a> {
     patient: VecDeque<(usize, Instant)>,
     backlog: VecDeque<Asked>,
     arrived: usize,
+    /// When somebody may try to connect again.
+    connects: Instant,
     seen: Seen,
 }
 
 impl<'a> Crowd<'a> {
     fn new(offer: &'a Offer<'a>) -> Crowd<'a> {
-        let none = || Second { offered: 0, good: 0, shed: 0, other: 0, latencies: Histogram::new() };
+        let none =
+            || Second { offered: 0, good: 0, shed: 0, other: 0, tardy: 0, latencies: Histogram::new() };
         let seconds: Vec<Second> = offer.rates.iter().map(|_| none()).collect();
         Crowd {
             offer,
@@ -165,6 +177,7 @@ impl<'a> Crowd<'a> {
             patient: VecDeque::new(),
             backlog: VecDeque::new(),
             arrived: 0,
+            connects: clock::now(),
             seen: vec![seconds; offer.requests.len()],
         }
     }
@@ -196,7 +209,9 @@ impl<'a> Crowd<'a> {
         }
         while let Some(asked) = self.backlog.front().filter(|asked| now > asked.moment + self.offer.patience)
         {
-            self.seen[asked.request][asked.second].give_up(self.offer.patience);
+            let seen = &mut self.seen[asked.request][asked.second];
+            seen.give_up(self.offer.patience);
+            seen.tardy += 1;
             self.backlog.pop_front();
         }
         let mut joins = 0;
@@ -204,14 +219,22 @@ impl<'a> Crowd<'a> {
             let client = match self.idle.pop() {
                 Some(idle) => idle,
                 // Not more at once than a listener's queue takes.
-                None if self.asked.len() < CONNECTIONS && joins < BURST => {
+                None if self.asked.len() < CONNECTIONS && joins < BURST && now >= self.connects => {
                     joins += 1;
-                    world.join(self.offer.target)?
+                    match world.join(self.offer.target) {
+                        Ok(client) => client,
+                        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                            self.connects = now + FULL;
+                            return Ok(());
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 None => return Ok(()),
             };
             self.backlog.pop_front();
             self.asked.insert(client, asked);
+            self.seen[asked.request][asked.second].tardy += u64::from(clock::now() > asked.moment + TARDY);
             self.patient.push_back((client, asked.moment));
             world.ask(client, self.offer.requests[asked.request], asked.moment)?;
         }
@@ -260,12 +283,13 @@ impl<'a> Crowd<'a> {
 
 /// Adds seconds up.
 pub fn sum<'a>(seconds: impl IntoIterator<Item = &'a Second>) -> Second {
-    let mut sum = Second { offered: 0, good: 0, shed: 0, other: 0, latencies: Histogram::new() };
+    let mut sum = Second { offered: 0, good: 0, shed: 0, other: 0, tardy: 0, latencies: Histogram::new() };
     for second in seconds {
         sum.offered += second.offered;
         sum.good += second.good;
         sum.shed += second.shed;
         sum.other += second.other;
+        sum.tardy += second.tardy;
         sum.latencies.merge(&second.latencies);
     }
     sum
