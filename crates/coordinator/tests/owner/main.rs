@@ -15,6 +15,7 @@ mod recovering;
 mod replay;
 mod retried;
 mod retries;
+mod saga;
 mod shell;
 mod views;
 mod waves;
