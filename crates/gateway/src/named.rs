@@ -113,7 +113,7 @@ mod tests {
         let mut headers: Vec<_> = named.headers.iter().map(HeaderName::as_str).collect();
         headers.sort_unstable();
         let answers = ["refused_body", "refused_header", "respond_body", "respond_header"];
-        assert_eq!(headers, [&["header", "own_path", "path"][..], &answers].concat());
+        assert_eq!(headers, [&["header", "own_path", "path"][..], &answers, &["undo"]].concat());
         assert_eq!(named.query, ["q", "r"]);
         let broken =
             Plan { respond: Some(ResponsePlan { body: Some(json!("${")), ..response("x") }), ..plan };
