@@ -57,7 +57,7 @@ impl Gateway {
         let text = format!(
             "listeners: {{ public: {{ address: {address} }} }}\nadmin: {{ address: {admin} }}\n{workers}\
              log: {{ level: warn }}\n\
-             journal: {{ directory: journal, retention: {{ size: 1GiB }}{interval} }}\n{}",
+             journal: {{ directory: journal{interval} }}\n{}",
             setup.configuration
         );
         let (file, log) = (directory.join("gateway.yaml"), directory.join("gateway.log"));

@@ -1,7 +1,7 @@
 //! What goes in beside the events, and what comes out.
 
 use bytes::Bytes;
-use unanimo_contract::operations::{Watched, Word};
+use unanimo_contract::operations::{Heard, Timeline, Watched, Word};
 use unanimo_contract::{BranchIndex, Digest, Id, Operation, ParticipantCall, Reply, Severed};
 use unanimo_protocol::{Record, Time};
 
@@ -74,6 +74,23 @@ pub enum Action {
     },
     /// Tell the watchers. Only where somebody watches: see [`crate::Owner::set_watched`].
     Watched(Box<Watched>),
+    /// A transaction has ended: give history what the journal does not hold of it. Nobody waits for this.
+    Ended {
+        /// Which transaction.
+        transaction: Id,
+        /// What happened to it, and when.
+        timeline: Timeline,
+        /// The last answer of each branch, in the order of its plan.
+        heard: Vec<Option<Heard>>,
+    },
+    /// Look up in history what the client of this finished transaction was told, and bring it by
+    /// [`crate::Owner::recalled`].
+    Recall {
+        /// Who waits for it.
+        waiter: WaiterId,
+        /// Which transaction.
+        transaction: Id,
+    },
     /// Tell the operators.
     Notice {
         /// Of which transaction.

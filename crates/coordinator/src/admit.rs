@@ -24,7 +24,7 @@ impl Owner {
         waiter: WaiterId,
     ) -> Result<Id, Turned> {
         if let Some(key) = &submission.key {
-            match self.keys.find(key) {
+            match self.keys.find(key, now.unix_ms, |id| self.open.contains_key(&id)) {
                 Found::New => {}
                 Found::Known(id) => return Err(self.seen_before(id)),
                 Found::Reused => {
@@ -55,7 +55,8 @@ impl Owner {
         open.token = Token(entropy.token);
         open.waiter = Some(Waiter { id: waiter, answer_by });
         if let Some(key) = &open.key {
-            self.keys.insert(key, id);
+            self.keys.insert(key, id, self.config.keys.until(now.unix_ms));
+            self.keys.sweep(now.unix_ms, |id| self.open.contains_key(&id));
         }
         self.open.insert(id, Box::new(open));
         self.load.admitted();
@@ -68,9 +69,7 @@ impl Owner {
         if let Some(finished) = self.memory.get(id) {
             return Turned::known(id, true, finished.client_answer(id));
         }
-        let Some(open) = self.open.get(&id) else {
-            return Turned::away(Problem::Internal, "the key's transaction is not known");
-        };
+        let Some(open) = self.open.get(&id) else { return Turned::Recall(id) };
         match open.client_answer() {
             Some(answer) => Turned::known(id, false, answer),
             None => {
@@ -79,7 +78,7 @@ impl Owner {
                 let answer = answer.with_header("retry-after", "1");
                 let answer = answer.with_header("location", status_address(id, open.token));
                 let reply = Reply { transaction: Some(id), finished: Some(false), answer };
-                Turned { problem: Some(Problem::InProgress), reply: Box::new(reply) }
+                Turned::Told { problem: Some(Problem::InProgress), reply: Box::new(reply) }
             }
         }
     }

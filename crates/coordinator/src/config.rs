@@ -16,6 +16,10 @@ pub struct Config {
     pub shards: Vec<Shard>,
     /// How many transactions may be open at a time.
     pub open_limit: usize,
+    /// How many finished transactions are remembered at most, while history has not taken them.
+    pub remembered_limit: usize,
+    /// How long idempotency keys stand for their transactions.
+    pub keys: KeyPromise,
     /// How calls are repeated.
     pub retry: Retry,
     /// The plans of the routes. One that comes with a submission and is not among them is parsed then.
@@ -33,6 +37,28 @@ pub struct Change {
     pub retry: Retry,
     /// The plans of the routes.
     pub plans: Plans,
+}
+
+/// How long idempotency keys stand for their transactions: until the first of the two bounds, and while those are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPromise {
+    /// Counted from when the transaction began.
+    pub time: Duration,
+    /// How many may be known; beyond it the oldest promise is cut short.
+    pub count: usize,
+}
+
+impl Default for KeyPromise {
+    fn default() -> KeyPromise {
+        KeyPromise { time: Duration::from_secs(24 * 60 * 60), count: 4_000_000 }
+    }
+}
+
+impl KeyPromise {
+    /// When a promise ends that was made with a transaction's beginning, both in milliseconds since 1970.
+    pub fn until(&self, began_unix_ms: u64) -> u64 {
+        began_unix_ms.saturating_add(u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX))
+    }
 }
 
 /// How calls are repeated.

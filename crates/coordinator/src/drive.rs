@@ -4,6 +4,7 @@ use crate::action::{Action, Append, Notice, Now};
 use crate::finished::Finished;
 use crate::open::Open;
 use crate::owner::Owner;
+use crate::view::heard;
 use crate::{span, timeline};
 use http::Method;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ impl Owner {
                 let Ok(settled) = Settled::volatile(record) else {
                     unreachable!("{id}: a record that the journal must settle was taken for a volatile one")
                 };
-                self.apply(now, id, settled, 0);
+                self.apply(now, id, settled);
             }
         }
         for what in unrendered {
@@ -55,8 +56,8 @@ impl Owner {
     }
 
     /// Applies a settled record to the core, and notes it around the core.
-    pub(crate) fn apply(&mut self, now: Now, id: Id, record: Settled, segment: u64) {
-        self.note_applied(now, id, record.record(), segment);
+    pub(crate) fn apply(&mut self, now: Now, id: Id, record: Settled) {
+        self.note_applied(now, id, record.record());
         let open = self.open.get(&id);
         let moment = open.and_then(|open| timeline::moment(open, record.record(), Some(now.unix_ms)));
         self.with(id, |open| {
@@ -180,7 +181,10 @@ impl Owner {
         self.timers.set(id, &mut open.timer, None);
         // What was never written is not remembered either: unknown means rolled back.
         if let Some(finished) = Finished::of(&open).filter(|_| open.core.is_written()) {
-            self.memory.insert(id, open.segment, finished);
+            self.memory.insert(id, open.batch, finished);
+            let heard = open.core.indices().map(|branch| heard(&open, branch)).collect();
+            let timeline = std::mem::take(&mut open.timeline);
+            self.actions.push_back(Action::Ended { transaction: id, timeline, heard });
         }
         self.note_recovered(&open);
     }

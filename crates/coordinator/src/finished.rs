@@ -1,6 +1,7 @@
 //! What is remembered of transactions whose every branch has heard.
 //!
-//! As long as their segment lives: the end, for whoever comes back with a key or a status address.
+//! Until history holds it, durably: the end, for whoever comes back with a key or a status address. From then on it is
+//! recalled from there.
 
 use crate::open::{Open, decode_answer};
 use bytes::Bytes;
@@ -64,17 +65,36 @@ impl Finished {
     }
 }
 
-/// All that is remembered, by id, and by the segment with which it is forgotten.
-#[derive(Debug, Default)]
+/// All that is remembered, by id, and by the batch that holds its end.
+///
+/// Invariant: nothing is here that history holds, and never more than the limit: while history takes nothing, the
+/// oldest ends are forgotten. They stand in the journal, and are recalled when history has read it.
+#[derive(Debug)]
 pub(crate) struct Memory {
+    limit: usize,
+    /// History holds whatever ended in this batch or before.
+    covered: u64,
     ends: BTreeMap<Id, Finished>,
-    by_segment: BTreeMap<u64, Vec<Id>>,
+    by_batch: BTreeMap<u64, Vec<Id>>,
 }
 
 impl Memory {
-    pub(crate) fn insert(&mut self, id: Id, segment: u64, finished: Finished) {
+    pub(crate) fn new(limit: usize) -> Memory {
+        Memory { limit, covered: 0, ends: BTreeMap::new(), by_batch: BTreeMap::new() }
+    }
+
+    /// Remembers an end that stands in this batch.
+    pub(crate) fn insert(&mut self, id: Id, batch: u64, finished: Finished) {
+        if batch <= self.covered {
+            return;
+        }
         self.ends.insert(id, finished);
-        self.by_segment.entry(segment).or_default().push(id);
+        self.by_batch.entry(batch).or_default().push(id);
+        while self.ends.len() > self.limit
+            && let Some((_, ids)) = self.by_batch.pop_first()
+        {
+            ids.iter().for_each(|id| drop(self.ends.remove(id)));
+        }
     }
 
     pub(crate) fn get(&self, id: Id) -> Option<&Finished> {
@@ -90,11 +110,11 @@ impl Memory {
         self.ends.iter()
     }
 
-    /// Forgets what stood in segments below this one; gives back the keys that are free again.
-    pub(crate) fn forget_below(&mut self, oldest: u64) -> Vec<Key> {
-        let kept = self.by_segment.split_off(&oldest);
-        let dropped = std::mem::replace(&mut self.by_segment, kept);
-        let ids = dropped.into_values().flatten();
-        ids.filter_map(|id| self.ends.remove(&id)).filter_map(|finished| finished.key).collect()
+    /// History holds whatever ended in this batch or before.
+    pub(crate) fn cover(&mut self, batch: u64) {
+        self.covered = self.covered.max(batch);
+        while let Some(entry) = self.by_batch.first_entry().filter(|entry| *entry.key() <= self.covered) {
+            entry.remove().iter().for_each(|id| drop(self.ends.remove(id)));
+        }
     }
 }

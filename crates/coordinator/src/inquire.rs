@@ -6,6 +6,12 @@ use unanimo_protocol::Verdict;
 use unanimo_protocol::planted::{Mistake, planted};
 
 impl Owner {
+    /// Whether this transaction is open, or has ended and is not in history yet: then [`Owner::inquire`] presumes
+    /// nothing.
+    pub fn remembers(&self, id: Id) -> bool {
+        self.open.contains_key(&id) || self.memory.get(id).is_some()
+    }
+
     /// The verdict of a transaction of this owner's shards.
     ///
     /// One that nobody knows was rolled back: it was never written, or every participant has acknowledged its end. That

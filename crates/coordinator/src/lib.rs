@@ -39,9 +39,10 @@ mod turned;
 mod view;
 
 pub use action::{Action, Append, CallId, Entropy, Notice, Now, WaiterId};
-pub use config::{Change, Config, Retry};
+pub use config::{Change, Config, KeyPromise, Retry};
 pub use keys::shard_of;
+pub use open::heuristic_answer;
 pub use owner::{Owner, Unwritten};
-pub use plans::{InvalidPlan, Plans, check};
+pub use plans::{InvalidPlan, Plans, check, waves};
 pub use replay::ReplayError;
 pub use tally::Tally;

@@ -27,8 +27,8 @@ pub(crate) struct Open {
     pub(crate) token: Token,
     pub(crate) key: Option<Key>,
     pub(crate) began_unix_ms: u64,
-    /// The segment in which its `Begun` stands; 0 until that is durable.
-    pub(crate) segment: u64,
+    /// The batch in which its last record stands; 0 while it has none.
+    pub(crate) batch: u64,
     /// The call of each branch; empty until its wave is rendered.
     pub(crate) calls: Vec<RenderedCall>,
     /// The client's trace, where it named one.
@@ -132,7 +132,7 @@ impl Open {
             token: Token(0),
             key,
             began_unix_ms: 0,
-            segment: 0,
+            batch: 0,
             calls: vec![RenderedCall::default(); branches],
             trace: None,
             asked: None,
@@ -319,7 +319,7 @@ impl Open {
 }
 
 /// The answer to a client whose transaction ended heuristically.
-pub(crate) fn heuristic_answer(id: Id, branch: &str) -> ClientAnswer {
+pub fn heuristic_answer(id: Id, branch: &str) -> ClientAnswer {
     let detail =
         format!("branch {branch} ended its share against the verdict; an operator has to look at it");
     Problem::Heuristic.answer_for(Some(id), Some(branch), &detail)

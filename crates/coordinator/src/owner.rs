@@ -17,8 +17,10 @@ use crate::timers::Timers;
 use crate::turned::Turned;
 use crate::{Config, Notice, reply};
 use std::collections::{BTreeMap, VecDeque};
-use unanimo_contract::{Answer, BranchIndex, Id, Problem, Severed, Shard, Submission};
-use unanimo_protocol::{Durability, Event, Outcome, Record, Settled, Time};
+use unanimo_contract::{
+    Answer, BranchIndex, ClientAnswer, Id, Key, Problem, Severed, Shard, Submission, Unavailable,
+};
+use unanimo_protocol::{Event, Outcome, Record, Settled, Time};
 
 /// Everything that one worker drives.
 ///
@@ -71,10 +73,10 @@ impl Owner {
         Owner {
             rng: fastrand::Rng::with_seed(config.seed),
             plans: std::mem::take(&mut config.plans),
+            memory: Memory::new(config.remembered_limit),
+            keys: Keys::new(config.keys.count),
             config,
             open: BTreeMap::new(),
-            memory: Memory::default(),
-            keys: Keys::default(),
             timers: Timers::default(),
             budgets: Budgets::default(),
             share: Share::default(),
@@ -139,15 +141,16 @@ impl Owner {
         self.serve_waiting(now);
     }
 
-    /// Records that an [`Action::Append`] asked for are settled. `segment` is where they stand.
-    pub fn settled(&mut self, now: Now, id: Id, records: Vec<Settled>, segment: u64) {
+    /// Records that an [`Action::Append`] asked for are settled. They stand in this batch.
+    pub fn settled(&mut self, now: Now, id: Id, records: Vec<Settled>, batch: u64) {
         if self.poisoned {
             return;
         }
         let Some(open) = self.open.get_mut(&id) else { return };
         open.under_way = false;
+        open.batch = batch;
         for record in records {
-            self.apply(now, id, record, segment);
+            self.apply(now, id, record);
         }
         self.drive(now, id);
         self.serve_share(now);
@@ -253,11 +256,26 @@ impl Owner {
         self.serve_waiting(now);
     }
 
-    /// Segments below this one are gone: what stood in them is forgotten.
-    pub fn forget_below(&mut self, segment: u64) {
-        for key in self.memory.forget_below(segment) {
-            self.keys.remove(&key);
-        }
+    /// History holds, durably, whatever ended in this batch or before: it is not remembered here any more.
+    pub fn cover(&mut self, batch: u64) {
+        self.memory.cover(batch);
+    }
+
+    /// A key that history holds: it stands for this finished transaction until then, in milliseconds since 1970.
+    pub fn remember_key(&mut self, key: &Key, id: Id, until_unix_ms: u64) {
+        self.keys.insert(key, id, until_unix_ms);
+    }
+
+    /// What history says to an [`Action::Recall`]: what the client was told, where it is known.
+    pub fn recalled(&mut self, waiter: WaiterId, id: Id, answer: Result<Option<ClientAnswer>, Unavailable>) {
+        let turned = match answer {
+            Ok(Some(answer)) => Turned::known(id, true, answer),
+            Ok(None) => Turned::lost(id),
+            Err(Unavailable) => {
+                Turned::away(Problem::NotReady, "the answer cannot be looked up now; try again")
+            }
+        };
+        self.turn_away(Some(waiter), turned);
     }
 
     // ---- outputs ----
@@ -285,14 +303,11 @@ impl Owner {
 
     // ---- inside ----
 
-    pub(crate) fn note_applied(&mut self, now: Now, id: Id, record: &Record, segment: u64) {
+    pub(crate) fn note_applied(&mut self, now: Now, id: Id, record: &Record) {
         let Some(open) = self.open.get_mut(&id) else { return };
         let mode = open.ready.outline.mode();
         match record {
-            Record::Begun(begun) => {
-                if begun.durability != Durability::Volatile {
-                    open.segment = segment;
-                }
+            Record::Begun(_) => {
                 if !open.core.has_begun() {
                     count(&mut self.tally.begun, mode);
                 }
@@ -333,11 +348,18 @@ impl Owner {
     }
 
     fn turn_away(&mut self, waiter: Option<WaiterId>, turned: Turned) {
-        if let Some(problem) = turned.problem {
+        let (problem, reply) = match (turned, waiter) {
+            (Turned::Told { problem, reply }, _) => (problem, reply),
+            (Turned::Recall(transaction), Some(waiter)) => {
+                return self.actions.push_back(Action::Recall { waiter, transaction });
+            }
+            (Turned::Recall(_), None) => return,
+        };
+        if let Some(problem) = problem {
             count(&mut self.tally.turned_away, problem.slug());
         }
         if let Some(waiter) = waiter {
-            self.actions.push_back(Action::Reply { waiter, reply: Box::new(Ok(*turned.reply)) });
+            self.actions.push_back(Action::Reply { waiter, reply: Box::new(Ok(*reply)) });
         }
     }
 

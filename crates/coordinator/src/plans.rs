@@ -95,6 +95,12 @@ pub fn check(plan: &Plan) -> Result<(), InvalidPlan> {
     Ready::new(Arc::new(plan.clone()), Plan::digest_of(&stored), stored).map(|_| ())
 }
 
+/// The branches of each of a plan's waves: the order in which its calls are stored.
+pub fn waves(plan: &Plan) -> Result<Vec<BranchSet>, InvalidPlan> {
+    let ready = Ready::new(Arc::new(plan.clone()), Digest([0; 16]), Bytes::new())?;
+    Ok(ready.outline.waves().to_vec())
+}
+
 /// The plans that open transactions and routes need. Bounded by the plans of the configuration and the journal.
 #[derive(Clone, Debug, Default)]
 pub struct Plans {

@@ -60,10 +60,10 @@ impl Owner {
         self.plans.insert_stored(digest, stored).map_err(ReplayError::Plan)
     }
 
-    /// A record that stands in the journal, in this segment. Of one of this owner's shards, in order.
-    pub fn replay(&mut self, id: Id, record: Settled, segment: u64) -> Result<(), ReplayError> {
+    /// A record that stands in the journal, in this batch. Of one of this owner's shards, in order.
+    pub fn replay(&mut self, id: Id, record: Settled, batch: u64) -> Result<(), ReplayError> {
         if let Record::Begun(begun) = record.record() {
-            let open = self.reopened(id, begun, segment)?;
+            let open = self.reopened(id, begun)?;
             self.open.insert(id, Box::new(open));
         }
         if !self.open.contains_key(&id) {
@@ -87,14 +87,14 @@ impl Owner {
         let moment = open.and_then(|open| timeline::moment(open, record.record(), None));
         self.with(id, |open| {
             open.resolved |= matches!(record.record(), Record::Resolved(_));
+            open.batch = batch;
             open.core.apply(record);
             moment.into_iter().for_each(|moment| open.timeline.push(moment));
         });
         if self.open.get(&id).is_some_and(|open| open.core.is_finished()) {
             self.replayed_calls.remove(&id);
-            let finished = self.open.remove(&id).and_then(|open| Some((open.segment, Finished::of(&open)?)));
-            if let Some((segment, finished)) = finished {
-                self.memory.insert(id, segment, finished);
+            if let Some(finished) = self.open.remove(&id).and_then(|open| Finished::of(&open)) {
+                self.memory.insert(id, batch, finished);
             }
         }
         Ok(())
@@ -143,7 +143,7 @@ impl Owner {
         }
     }
 
-    fn reopened(&mut self, id: Id, begun: &Begun, segment: u64) -> Result<Open, ReplayError> {
+    fn reopened(&mut self, id: Id, begun: &Begun) -> Result<Open, ReplayError> {
         let ready = self.plans.get(begun.plan).ok_or(ReplayError::NoPlan(id))?;
         let foreign = id.node() != self.config.node;
         let replayed = if foreign { Transaction::quarantined } else { Transaction::replayed };
@@ -151,9 +151,8 @@ impl Owner {
         let mut open = Open::new(core, ready, begun.key);
         open.token = begun.token;
         open.began_unix_ms = begun.began_unix_ms;
-        open.segment = segment;
         if let Some(key) = &begun.key {
-            self.keys.insert(key, id);
+            self.keys.insert(key, id, self.config.keys.until(begun.began_unix_ms));
         }
         // A copy of its own: a slice would keep the whole segment in memory.
         let waves = vec![Bytes::copy_from_slice(&begun.calls)];

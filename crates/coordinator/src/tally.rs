@@ -36,8 +36,12 @@ pub struct Tally {
     pub heuristic_open: u64,
     /// Transactions now that wait for an operator, out of a restored journal.
     pub quarantined: u64,
-    /// Finished transactions that are remembered now.
+    /// Finished transactions that are remembered now, since history has not taken them yet.
     pub remembered: u64,
+    /// Idempotency keys that stand for a transaction now.
+    pub keys: u64,
+    /// Idempotency keys that were forgotten before their time, since there were too many.
+    pub keys_cut_short: u64,
     /// Transactions that replay found open.
     pub recovered: u64,
     /// Those of them that have not ended yet.
@@ -62,6 +66,8 @@ impl Tally {
         self.heuristic_open += other.heuristic_open;
         self.quarantined += other.quarantined;
         self.remembered += other.remembered;
+        self.keys += other.keys;
+        self.keys_cut_short += other.keys_cut_short;
         self.recovered += other.recovered;
         self.recovering += other.recovering;
     }

@@ -78,6 +78,8 @@ impl Owner {
     pub fn tally(&self) -> Tally {
         let mut tally = self.tally.clone();
         tally.remembered = self.memory.len() as u64;
+        tally.keys = self.keys.len() as u64;
+        tally.keys_cut_short = self.keys.cut_short();
         for open in self.open.values() {
             count(&mut tally.open, open.core.state());
             tally.stuck += u64::from(open.stuck);
@@ -163,15 +165,20 @@ impl Finished {
 
 /// What a branch was asked, and what is kept of its answer.
 fn exchange(open: &Open, branch: BranchIndex) -> Exchange {
-    let (call, side) = (&open.calls[branch.at()], &open.branches[branch.at()]);
+    let call = &open.calls[branch.at()];
     let rendered = open.ready.outline.rendered(open.core.waves()).contains(branch);
     let asked = rendered.then(|| Asked {
         path: call.path.clone(),
         headers: call.headers.to_vec(),
         body: Body::of(&call.body),
     });
-    let heard = side.last_answer.map(|last| {
-        // Of later operations only what they meant is kept.
+    Exchange { asked, heard: heard(open, branch) }
+}
+
+/// What is kept of a branch's last answer. Of later operations that is only what they meant.
+pub(crate) fn heard(open: &Open, branch: BranchIndex) -> Option<Heard> {
+    let side = &open.branches[branch.at()];
+    side.last_answer.map(|last| {
         let vote = side.vote.as_ref().filter(|_| last.operation.tells().is_none());
         Heard {
             operation: last.operation,
@@ -179,8 +186,7 @@ fn exchange(open: &Open, branch: BranchIndex) -> Exchange {
             content_type: vote.and_then(|vote| vote.content_type.clone()),
             body: vote.and_then(|vote| vote.body.as_ref()).map(Body::of),
         }
-    });
-    Exchange { asked, heard }
+    })
 }
 
 fn view_of_open(open: &Open) -> View {

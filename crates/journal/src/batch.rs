@@ -33,9 +33,10 @@ impl Batch {
     }
 
     /// Fills in the header. Only one batch is under way at a time, so all before it are durable.
-    pub(crate) fn seal(&mut self, salt: u64, epoch: Epoch) {
+    pub(crate) fn seal(&mut self, salt: u64, epoch: Epoch, tenths: u32) {
         let synced_up_to = Position(self.number.0 - 1);
-        let header = BatchHeader { salt, number: self.number, synced_up_to, epoch, closing: self.closing };
+        let (number, closing) = (self.number, self.closing);
+        let header = BatchHeader { salt, number, synced_up_to, epoch, closing, tenths };
         header.seal(&mut self.buffer);
     }
 }

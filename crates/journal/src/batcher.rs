@@ -11,12 +11,9 @@ use crate::layout::BATCH_HEADER;
 use crate::ledger::{Ledger, Mark};
 use crate::pacing::{Pacing, Waiting};
 use crate::segments::{FIRST_BATCH, Sizes};
-use crate::{
-    Append, AppendError, Appended, Config, Now, Poison, Position, Retention, SegmentNumber, Watermark,
-};
+use crate::{Append, AppendError, Appended, Config, Now, Poison, Position, SegmentNumber, Watermark};
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
-use std::time::Duration;
 use unanimo_protocol::{Digest, Durability, Epoch, Record, Time};
 
 /// A buffer that grew beyond this is not kept for the next batch.
@@ -66,7 +63,8 @@ pub(crate) struct Batcher {
     epoch: Epoch,
     sizes: Sizes,
     queue_bytes: usize,
-    retention: Retention,
+    /// Whoever keeps what has ended needs no segment before this one.
+    released: SegmentNumber,
     pacing: Pacing,
     ledger: Ledger,
     /// Oldest first. Offers go into the last one; more than one stands here only across the end of a segment.
@@ -108,7 +106,7 @@ impl Batcher {
             epoch: start.epoch,
             sizes: Sizes::new(start.newest.next(), config.segment_size),
             queue_bytes: config.queue_bytes,
-            retention: config.retention,
+            released: SegmentNumber(0),
             pacing: Pacing::new(config.commit_interval),
             ledger: start.ledger,
             pending: VecDeque::new(),
@@ -231,6 +229,14 @@ impl Batcher {
         Batch { segment, number, offset, forced: 0, lazy: 0, closing, buffer, marks }
     }
 
+    /// Whoever keeps what has ended needs no segment before this one.
+    pub(crate) fn release(&mut self, before: SegmentNumber) {
+        if before > self.released {
+            self.released = before;
+            self.news = true;
+        }
+    }
+
     /// Asks for everything that waits to be written, and for the end.
     pub(crate) fn close(&mut self) {
         if self.closing == Closing::No {
@@ -247,7 +253,7 @@ impl Batcher {
         if self.poison.is_some() || self.closing == Closing::Closed {
             return Step::End;
         }
-        if let Some(oldest) = self.ledger.droppable(&self.retention, now.unix_seconds) {
+        if let Some(oldest) = self.ledger.droppable(self.released) {
             return Step::Drop(oldest);
         }
         let target = self.preparation();
@@ -258,8 +264,8 @@ impl Batcher {
         match self.pacing.due(self.waiting, now.time) {
             _ if self.closing == Closing::LastWritten => Step::Close,
             due if due == Due::Now || hurry => self.take_batch(now.time),
-            Due::At(at) => Step::Idle(Some(self.drop_time(now).map_or(at, |drop| drop.min(at)))),
-            _ => Step::Idle(self.drop_time(now)),
+            Due::At(at) => Step::Idle(Some(at)),
+            _ => Step::Idle(None),
         }
     }
 
@@ -303,11 +309,6 @@ impl Batcher {
         target.next_multiple_of(PIECE).min(next)
     }
 
-    fn drop_time(&self, now: Now) -> Option<Time> {
-        let seconds = self.ledger.ages_in(&self.retention, now.unix_seconds)?;
-        Some(now.time + Duration::from_secs(seconds.max(1)))
-    }
-
     /// The batch is durable: the watermark rises.
     pub(crate) fn synced(&mut self, batch: Batch) -> Watermark {
         for mark in &batch.marks {
@@ -323,8 +324,8 @@ impl Batcher {
     }
 
     /// The segment is there, durable with its header and its name.
-    pub(crate) fn opened(&mut self, segment: SegmentNumber, unix_seconds: u64) {
-        self.ledger.opened(segment, self.sizes.of(segment), unix_seconds);
+    pub(crate) fn opened(&mut self, segment: SegmentNumber) {
+        self.ledger.opened(segment);
         self.open = segment;
         self.written = FIRST_BATCH;
         self.prepared = 0;
@@ -361,6 +362,16 @@ impl Batcher {
     /// Why nothing more is taken.
     pub(crate) fn poison(&self) -> Option<&Poison> {
         self.poison.as_ref()
+    }
+
+    /// The segment that is open on disk. All that is durable stands in it and in those before it.
+    pub(crate) fn open_segment(&self) -> SegmentNumber {
+        self.open
+    }
+
+    /// The first segment that is still there.
+    pub(crate) fn oldest_segment(&self) -> SegmentNumber {
+        self.ledger.oldest().unwrap_or(self.open)
     }
 
     /// The epoch that appends must carry.

@@ -8,8 +8,8 @@ use unanimo_protocol::Time;
 pub struct Now {
     /// On the monotonic clock: paces syncs.
     pub time: Time,
-    /// Seconds since 1970 on the wall clock: ages segments, decides nothing else.
-    pub unix_seconds: u64,
+    /// Milliseconds since 1970 on the wall clock: written down for people, decides nothing.
+    pub unix_ms: u64,
 }
 
 /// The process's clock, counted from when it was made.
@@ -25,7 +25,7 @@ impl Clock {
     #[allow(clippy::disallowed_methods, reason = "this is clock.rs")]
     pub(crate) fn now(self) -> Now {
         let micros = u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Now { time: Time(micros), unix_seconds: unix }
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { time: Time(micros), unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
     }
 }

@@ -55,7 +55,7 @@ impl<D: Disk> Committer<D> {
         let done = match step {
             Step::Idle(until) => return Turn::Idle(until),
             Step::End => return self.tell_poison().map_or(Turn::Ended, |told| Turn::Did(Some(told))),
-            Step::Write(batch) => self.write(batch).map(|watermark| Some(Progress::Synced(watermark))),
+            Step::Write(batch) => self.write(batch, now).map(|watermark| Some(Progress::Synced(watermark))),
             step => self.carry_out(step, now),
         };
         let progress = done.unwrap_or_else(|error| {
@@ -71,8 +71,8 @@ impl<D: Disk> Committer<D> {
         if told { None } else { self.shared.lock().poison().cloned().map(Progress::Poisoned) }
     }
 
-    fn write(&mut self, mut batch: Batch) -> Result<Watermark, Error> {
-        batch.seal(self.segments.salt(), self.shared.epoch);
+    fn write(&mut self, mut batch: Batch, now: Now) -> Result<Watermark, Error> {
+        batch.seal(self.segments.salt(), self.shared.epoch, self.segments.tenths(now.unix_ms));
         self.segments.write(batch.offset, &batch.buffer)?;
         self.shared.counters.syncs.fetch_add(1, Relaxed);
         self.shared.counters.committed(batch.forced, batch.buffer.len() as u64);
@@ -85,8 +85,8 @@ impl<D: Disk> Committer<D> {
         self.shared.counters.syncs.fetch_add(1, Relaxed);
         match step {
             Step::Open(number, after) => {
-                self.segments.open_next(number, after, now.unix_seconds)?;
-                self.shared.lock().opened(number, now.unix_seconds);
+                self.segments.open_next(number, after, now.unix_ms / 1000)?;
+                self.shared.lock().opened(number);
             }
             Step::Prepare(up_to) => {
                 self.segments.prepare(up_to)?;

@@ -17,28 +17,11 @@ pub struct Config {
     pub segment_size: u64,
     /// The shortest time from one sync's start to the next while at least 8 forced records wait; at most 100 ms.
     pub commit_interval: Duration,
-    /// How long segments stay in which nothing is open.
-    pub retention: Retention,
     /// Whether a file system may be used that forgets (tmpfs, overlayfs) or promises less (NFS).
     pub accept_ephemeral: bool,
     /// Bytes that may wait for the committing thread, what it is writing included; beyond it nothing new begins. What
     /// has begun goes on: how much that is, is bounded by how much may be open.
     pub queue_bytes: usize,
-}
-
-/// How long segments stay in which nothing is open: until the first of the two limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Counted from when the segment after it was opened; to the second.
-    pub time: Duration,
-    /// Bytes of all segments together.
-    pub size: u64,
-}
-
-impl Default for Retention {
-    fn default() -> Retention {
-        Retention { time: Duration::from_secs(24 * 60 * 60), size: 4 * GIB }
-    }
 }
 
 /// A setting that cannot be.
@@ -65,7 +48,6 @@ impl Config {
             directory: directory.into(),
             segment_size: 64 * MIB,
             commit_interval: Duration::from_millis(1),
-            retention: Retention::default(),
             accept_ephemeral: false,
             queue_bytes: 64 * MIB as usize,
         }
@@ -77,7 +59,6 @@ impl Config {
             ("directory", "a path", !self.directory.as_os_str().is_empty()),
             ("segment_size", "4 KiB to 1 GiB", (4 * KIB..=GIB).contains(&self.segment_size)),
             ("commit_interval", "at most 100 ms", self.commit_interval <= Duration::from_millis(100)),
-            ("retention.size", "at least two segments", self.retention.size >= 2 * self.segment_size),
             ("queue_bytes", "at least 4 KiB", self.queue_bytes as u64 >= 4 * KIB),
         ];
         match rules.into_iter().find(|(_, _, holds)| !holds) {

@@ -1,9 +1,9 @@
 //! The journal as its callers see it.
 
 use crate::batcher::Batcher;
-use crate::{Append, AppendError, Appended, Counters, Poison, Position, Watermark};
+use crate::{Append, AppendError, Appended, Counters, Durable, Poison, Position, SegmentNumber, Watermark};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -91,6 +91,26 @@ impl Journal {
         self.0.0.lock().poison().cloned()
     }
 
+    /// Whoever keeps what has ended needs no segment before this one. It goes when nothing that began in it is open.
+    pub fn release(&self, before: SegmentNumber) {
+        let shared = &self.0.0;
+        let mut batcher = shared.lock();
+        let rang = batcher.has_news();
+        batcher.release(before);
+        let ring = batcher.has_news() && !rang;
+        drop(batcher);
+        if ring {
+            shared.news.notify_one();
+        }
+    }
+
+    /// What a [`crate::Follower`] can read now.
+    pub fn durable(&self) -> Durable {
+        let batcher = self.0.0.lock();
+        let (watermark, newest) = (batcher.watermark(), batcher.open_segment());
+        Durable { watermark, newest, oldest: batcher.oldest_segment() }
+    }
+
     /// Asks for all that waits to be written and synced, and for the thread's end; wait for it with
     /// [`crate::Committing::join`]. Later appends are refused.
     pub fn close(&self) {
@@ -105,6 +125,11 @@ impl Journal {
     /// The number of this start: what appends must carry.
     pub fn epoch(&self) -> Epoch {
         self.0.0.epoch
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.0.0.directory
     }
 
     /// What it has done so far.

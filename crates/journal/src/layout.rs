@@ -21,6 +21,9 @@ const SEGMENT_HEADER: usize = 64;
 const BATCH_MAGIC: [u8; 4] = [0xb5, b'U', b'N', b'B'];
 const CLOSING: u32 = 1;
 
+/// From which bit of the flags on the time stands.
+const TENTHS: u32 = 1;
+
 /// Takes fixed fields from the front of bytes whose length was checked.
 pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
 
@@ -135,6 +138,9 @@ pub(crate) struct BatchHeader {
     pub(crate) epoch: Epoch,
     /// Whether its writer closed the journal after it.
     pub(crate) closing: bool,
+    /// When it was about to be written, on the wall clock: tenths of a second after its segment was opened, rounded up,
+    /// of 31 bits. Shown to people, decides nothing.
+    pub(crate) tenths: u32,
 }
 
 impl BatchHeader {
@@ -154,7 +160,7 @@ impl BatchHeader {
         batch[16..24].copy_from_slice(&self.number.0.to_le_bytes());
         batch[24..32].copy_from_slice(&self.synced_up_to.0.to_le_bytes());
         batch[32..36].copy_from_slice(&self.epoch.0.to_le_bytes());
-        batch[36..40].copy_from_slice(&(if self.closing { CLOSING } else { 0 }).to_le_bytes());
+        batch[36..40].copy_from_slice(&(u32::from(self.closing) | self.tenths << TENTHS).to_le_bytes());
         batch[40..44].copy_from_slice(&payload.to_le_bytes());
         let sum = sum(batch);
         batch[12..16].copy_from_slice(&sum.to_le_bytes());
@@ -162,7 +168,7 @@ impl BatchHeader {
 
     /// Bytes of the payload, if a batch starts at the front of `bytes`; anything otherwise.
     pub(crate) fn payload_len(bytes: &[u8]) -> usize {
-        bytes.get(40..BATCH_HEADER).map_or(0, |len| Cursor(len).u32() as usize)
+        bytes.get(40..44).map_or(0, |len| Cursor(len).u32() as usize)
     }
 
     /// Reads the batch that starts at the front of `bytes`; `None` when none does.
@@ -175,10 +181,17 @@ impl BatchHeader {
         let (number, synced_up_to) = (Position(fields.u64()), Position(fields.u64()));
         let (epoch, flags, payload) = (Epoch(fields.u32()), fields.u32(), fields.u32());
         let batch = bytes.get(..BATCH_HEADER + payload as usize)?;
-        if sum(batch) != expected || flags & !CLOSING != 0 {
+        if sum(batch) != expected {
             return None;
         }
-        let header = BatchHeader { salt, number, synced_up_to, epoch, closing: flags & CLOSING != 0 };
+        let header = BatchHeader {
+            salt,
+            number,
+            synced_up_to,
+            epoch,
+            closing: flags & CLOSING != 0,
+            tenths: flags >> TENTHS,
+        };
         Some((header, &batch[BATCH_HEADER..]))
     }
 }

@@ -1,7 +1,7 @@
 //! Which segments must stay: those in which a transaction began that has not ended.
 
+use crate::SegmentNumber;
 use crate::lookup::Beginnings;
-use crate::{Retention, SegmentNumber};
 use std::collections::VecDeque;
 use unanimo_protocol::{Id, Record};
 
@@ -27,8 +27,6 @@ impl Mark {
 #[derive(Debug)]
 struct Kept {
     number: SegmentNumber,
-    size: u64,
-    created_unix: u64,
     open: u64,
 }
 
@@ -41,8 +39,8 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// A segment was opened after all others.
-    pub(crate) fn opened(&mut self, number: SegmentNumber, size: u64, created_unix: u64) {
-        self.segments.push_back(Kept { number, size, created_unix, open: 0 });
+    pub(crate) fn opened(&mut self, number: SegmentNumber) {
+        self.segments.push_back(Kept { number, open: 0 });
     }
 
     /// A durable record of this segment begins or ends a transaction.
@@ -77,21 +75,16 @@ impl Ledger {
         self.open.len()
     }
 
-    /// The segment that becomes the oldest when the one before it is dropped; `None` while that must stay.
-    ///
-    /// The second segment's birth is when the first one took its last record: from then on the first one ages.
-    pub(crate) fn droppable(&self, retention: &Retention, unix_seconds: u64) -> Option<SegmentNumber> {
+    /// The segment that becomes the oldest when the one before it is dropped; `None` while that must stay: something is
+    /// open in it, or whoever keeps what has ended has not released it.
+    pub(crate) fn droppable(&self, released: SegmentNumber) -> Option<SegmentNumber> {
         let (first, second) = (self.segments.front()?, self.segments.get(1)?);
-        let aged = unix_seconds.saturating_sub(second.created_unix) >= retention.time.as_secs();
-        let size: u64 = self.segments.iter().map(|kept| kept.size).sum();
-        (first.open == 0 && (aged || size > retention.size)).then_some(second.number)
+        (first.open == 0 && second.number <= released).then_some(second.number)
     }
 
-    /// Seconds until the first segment may be dropped for its age; `None` when age alone will not do it.
-    pub(crate) fn ages_in(&self, retention: &Retention, unix_seconds: u64) -> Option<u64> {
-        let (first, second) = (self.segments.front()?, self.segments.get(1)?);
-        let at = second.created_unix.saturating_add(retention.time.as_secs());
-        (first.open == 0).then(|| at.saturating_sub(unix_seconds))
+    /// The first segment that is there.
+    pub(crate) fn oldest(&self) -> Option<SegmentNumber> {
+        self.segments.front().map(|kept| kept.number)
     }
 
     /// Every segment before this one is gone.

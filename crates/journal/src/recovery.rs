@@ -149,10 +149,10 @@ impl<D: Disk> Recovery<D> {
         let sizes = Sizes::new(manifest.newest.next(), config.segment_size);
         let mut segments = Segments::new(self.disk, config.directory.clone(), sizes, manifest);
         let (last, newest) = (found.report.last, manifest.newest);
-        segments.open_next(newest.next(), last, now.unix_seconds)?;
+        segments.open_next(newest.next(), last, now.unix_ms / 1000)?;
         let start = Start { epoch: manifest.epoch, last, newest, ledger: found.ledger };
         let mut batcher = Batcher::new(&config, start);
-        batcher.opened(newest.next(), now.unix_seconds);
+        batcher.opened(newest.next());
         let shared = Arc::new(Shared::new(batcher, manifest.node, config.directory));
         Ok((Journal::new(shared.clone()), Committer::new(shared, segments)))
     }

@@ -133,7 +133,7 @@ impl<'a, D: Disk, V: Visitor> Scan<'a, D, V> {
         let mut bytes = Vec::new();
         for (at, header) in headers.iter().enumerate() {
             let until = headers.get(at + 1).map(|next| next.resumes_after);
-            self.found.ledger.opened(header.number, header.size, header.created_unix);
+            self.found.ledger.opened(header.number);
             let before = self.found.report.batches;
             let last = self.segment(header, until, &mut bytes)?;
             let batches = self.found.report.batches - before;

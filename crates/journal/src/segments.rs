@@ -68,6 +68,7 @@ struct Current<F> {
     file: F,
     number: SegmentNumber,
     salt: u64,
+    created_unix: u64,
 }
 
 /// A batch's place and the header that seals it come from the segment that is open.
@@ -131,7 +132,7 @@ impl<D: Disk> Segments<D> {
         file.sync_data()?;
         self.disk.rename(NEXT, name)?;
         self.disk.sync_directory()?;
-        self.current = Some(Current { file, number, salt });
+        self.current = Some(Current { file, number, salt, created_unix: unix });
         Ok(())
     }
 
@@ -152,6 +153,14 @@ impl<D: Disk> Segments<D> {
     /// The salt of the segment that is open.
     pub(crate) fn salt(&self) -> u64 {
         self.current.as_ref().map_or(0, |current| current.salt)
+    }
+
+    /// Tenths of a second since the segment was opened that is open now, rounded up: so that nothing seems to end before
+    /// it began. 31 bits last for six years.
+    pub(crate) fn tenths(&self, unix_ms: u64) -> u32 {
+        let opened = self.current.as_ref().map_or(0, |current| current.created_unix.saturating_mul(1000));
+        let tenths = unix_ms.saturating_sub(opened).div_ceil(100);
+        u32::try_from(tenths).unwrap_or(u32::MAX).min(u32::MAX >> 1)
     }
 
     /// Gives up every segment before `oldest`: in the manifest first, then the files.

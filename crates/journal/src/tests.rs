@@ -7,5 +7,6 @@ mod crashes;
 mod damage;
 mod decisions;
 mod faults;
+mod follow;
 mod records;
 mod story;

@@ -1,5 +1,6 @@
 //! The runtime from any thread: what operators ask, and how the process ends.
 
+use crate::history::History;
 use crate::mailbox::{Mail, Slot, ask};
 use crate::signal::News;
 use crate::start;
@@ -19,6 +20,7 @@ pub struct Handle {
     pub(crate) journal: Journal,
     pub(crate) news: News,
     pub(crate) stream: Stream,
+    pub(crate) history: History,
 }
 
 impl Handle {
@@ -47,6 +49,11 @@ impl Handle {
                 let _ = answer.await;
             }
         }
+    }
+
+    /// What is kept of finished transactions.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The journal, to read its counters and to close it.
@@ -101,7 +108,11 @@ impl Operations for Handle {
     type Watch = Watcher;
 
     async fn get(&self, id: Id) -> Result<Option<Detail>, Unavailable> {
-        ask(self.slot(id), |reply| Mail::Detail(id, reply)).await.ok_or(Unavailable)
+        match ask(self.slot(id), |reply| Mail::Detail(id, reply)).await.ok_or(Unavailable)? {
+            // Until history has it, an owner remembers no more than its end.
+            Some(detail) if !detail.view.state.is_finished() => Ok(Some(detail)),
+            ended => Ok(self.history.get(id).await?.or(ended)),
+        }
     }
 
     async fn list(&self, filter: Filter, page: Page) -> Result<Listed, Unavailable> {
@@ -111,6 +122,7 @@ impl Operations for Handle {
             let part = ask(slot, |reply| Mail::List(filter.clone(), page, reply)).await.ok_or(Unavailable)?;
             parts.push(part);
         }
+        parts.push(self.history.list(filter, page).await?);
         Ok(Listed::merged(parts, page.limit))
     }
 

@@ -12,6 +12,7 @@ mod caught;
 mod clock;
 mod guard;
 mod handle;
+pub mod history;
 mod mailbox;
 pub mod metrics;
 mod signal;
@@ -20,6 +21,7 @@ mod stream;
 mod worker;
 
 pub use handle::Handle;
+pub use history::History;
 pub use start::{Config, Error, Recovered, Seat, recover};
 pub use stream::Watcher;
 pub use worker::Worker;

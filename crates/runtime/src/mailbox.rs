@@ -18,8 +18,8 @@ pub(crate) enum Mail {
     Submit(Box<Submission>, oneshot::Sender<Result<Reply, Severed>>),
     /// What the holder of a token may know.
     Status(Id, Token, oneshot::Sender<Option<Status>>),
-    /// What a participant hears that asks for a verdict.
-    Inquire(Id, oneshot::Sender<Inquiry>),
+    /// What a participant hears that asks for a verdict, and whether that is only presumed.
+    Inquire(Id, oneshot::Sender<(Inquiry, bool)>),
     /// One transaction.
     Detail(Id, oneshot::Sender<Option<Detail>>),
     /// What a transaction owes is to be called now.

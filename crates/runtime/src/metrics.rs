@@ -2,6 +2,7 @@
 //!
 //! The workers are asked once for each scrape; nothing is counted twice, and the hot path touches plain numbers only.
 
+use crate::history::{History, Shared};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -21,12 +22,17 @@ use unanimo_journal::{Counters, Histogram, Journal};
 pub struct Metrics {
     tally: Arc<Mutex<Tally>>,
     journal: Journal,
+    history: History,
 }
 
 impl Metrics {
     /// A collector of this runtime.
     pub fn new(handle: &crate::Handle) -> Metrics {
-        Metrics { tally: Arc::default(), journal: handle.journal().clone() }
+        Metrics {
+            tally: Arc::default(),
+            journal: handle.journal().clone(),
+            history: handle.history().clone(),
+        }
     }
 
     /// Takes over the workers' present counts.
@@ -42,7 +48,8 @@ impl Collector for Metrics {
         let mut page = Page { encoder };
         transactions(&mut page, &tally)?;
         calls(&mut page, &tally)?;
-        journal(&mut page, self.journal.counters())
+        journal(&mut page, self.journal.counters())?;
+        history(&mut page, self.history.counters())
     }
 }
 
@@ -75,7 +82,14 @@ fn transactions(page: &mut Page<'_>, tally: &Tally) -> fmt::Result {
     )?;
     let quarantined = tally.quarantined;
     page.gauge("transactions_quarantined", "Restored transactions that wait for an operator", quarantined)?;
-    page.gauge("transactions_remembered", "Finished transactions that are remembered", tally.remembered)?;
+    page.gauge(
+        "transactions_remembered",
+        "Finished transactions that history has not taken yet",
+        tally.remembered,
+    )?;
+    page.gauge("idempotency_keys", "Idempotency keys that stand for a transaction", tally.keys)?;
+    let help = "Idempotency keys that were forgotten before their time, since there were too many";
+    page.counter("idempotency_keys_cut_short", help, tally.keys_cut_short)?;
     page.counter("branches_heuristic", "Branches that ended against the verdict", tally.heuristic)?;
     page.gauge("transactions_recovered", "Open transactions that this start has found", tally.recovered)?;
     page.gauge("transactions_recovering", "Those of them that have not ended yet", tally.recovering)?;
@@ -118,6 +132,22 @@ fn journal(page: &mut Page<'_>, counters: &Counters) -> fmt::Result {
         buckets: &counters.batch_sizes,
     };
     page.histogram("journal_batch", "Forced records of a batch", sizes)
+}
+
+fn history(page: &mut Page<'_>, history: &Shared) -> fmt::Result {
+    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
+    page.gauge("history_transactions", "Transactions that history keeps", read(&history.transactions))?;
+    page.gauge("history_keys", "Idempotency keys that history keeps", read(&history.keys))?;
+    let size = level(read(&history.bytes));
+    let (help, unit) = ("Bytes of history's file that hold something", Some(&Unit::Bytes));
+    size.encode(page.encoder.encode_descriptor("history_size", help, unit, MetricType::Gauge)?)?;
+    page.counter("history_taken", "Transactions that history has taken", read(&history.taken))?;
+    page.counter("history_pruned", "Transactions that history has pruned", read(&history.pruned))?;
+    page.counter("history_commits", "Commits of history", read(&history.commits))?;
+    page.gauge("history_behind_batches", "Durable batches that history has not read", read(&history.behind))?;
+    let failing = u64::from(history.failing.load(Relaxed));
+    page.gauge("history_failing", "1 while history cannot be written", failing)?;
+    page.counter("history_set_aside", "Damaged histories that were set aside", read(&history.set_aside))
 }
 
 /// The labels of a metric that has none.

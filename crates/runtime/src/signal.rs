@@ -17,14 +17,14 @@ pub(crate) struct Signal {
     pub(crate) notify: Notify,
     /// The first batch that this worker waits for; `u64::MAX` while it waits for none.
     awaits: AtomicU64,
-    /// Segments below this one are gone.
-    oldest: AtomicU64,
+    /// History holds whatever ended in this batch or before.
+    covered: AtomicU64,
 }
 
 impl News {
     pub(crate) fn new(workers: usize) -> News {
         let signal =
-            || Signal { notify: Notify::new(), awaits: AtomicU64::new(u64::MAX), oldest: AtomicU64::new(0) };
+            || Signal { notify: Notify::new(), awaits: AtomicU64::new(u64::MAX), covered: AtomicU64::new(0) };
         News { workers: (0..workers).map(|_| Arc::new(signal())).collect(), poison: watch::Sender::new(None) }
     }
 
@@ -44,16 +44,19 @@ impl News {
                 let waiting = self.workers.iter().filter(|signal| signal.awaits.load(SeqCst) <= durable);
                 waiting.for_each(|signal| signal.notify.notify_one());
             }
-            Progress::Dropped { oldest } => {
-                for signal in &self.workers {
-                    signal.oldest.store(oldest.0, SeqCst);
-                    signal.notify.notify_one();
-                }
-            }
+            Progress::Dropped { .. } => {}
             Progress::Poisoned(poison) => {
                 self.poison.send_replace(Some(poison));
                 self.workers.iter().for_each(|signal| signal.notify.notify_one());
             }
+        }
+    }
+
+    /// History holds, durably, whatever ended in this batch or before. Called on its thread.
+    pub(crate) fn cover(&self, batch: u64) {
+        for signal in &self.workers {
+            signal.covered.store(batch, SeqCst);
+            signal.notify.notify_one();
         }
     }
 }
@@ -65,8 +68,8 @@ impl Signal {
         self.awaits.store(position.unwrap_or(u64::MAX), SeqCst);
     }
 
-    /// The oldest segment that is still there.
-    pub(crate) fn oldest(&self) -> u64 {
-        self.oldest.load(SeqCst)
+    /// The last batch of which history holds whatever has ended.
+    pub(crate) fn covered(&self) -> u64 {
+        self.covered.load(SeqCst)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::handle::Handle;
+use crate::history::{self, Opened, notebook};
 use crate::mailbox::{Mail, Slot, mailbox};
 use crate::signal::News;
 use crate::stream::Stream;
@@ -10,8 +11,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use unanimo_contract::{Plan, Shard};
-use unanimo_coordinator::{Change, InvalidPlan, Owner, Plans, ReplayError, Retry};
+use unanimo_contract::{Key, Plan, Shard};
+use unanimo_coordinator::{Change, InvalidPlan, KeyPromise, Owner, Plans, ReplayError, Retry, shard_of};
 use unanimo_journal::{Committing, Disk, Entry, Recovery, Replayed};
 use unanimo_participants::Participant;
 
@@ -28,19 +29,30 @@ pub struct Config {
     pub plans: Vec<Arc<Plan>>,
     /// Where and how the journal is kept.
     pub journal: unanimo_journal::Config,
+    /// Where and how what has ended is kept.
+    pub history: history::Config,
+    /// How long idempotency keys stand for their transactions.
+    pub keys: KeyPromise,
 }
+
+/// How many finished transactions are remembered at most, over all workers, while history cannot take them.
+const REMEMBERED: usize = 200_000;
 
 /// Why the start is refused. Nothing was changed but the journal's epoch.
 #[derive(Debug)]
 pub enum Error {
     /// The journal cannot be taken or read.
     Journal(unanimo_journal::Error),
+    /// The history is there and cannot be opened: keys that it holds were promised to clients.
+    History(history::Error),
     /// What it holds cannot be driven on.
     Replay(ReplayError),
     /// A route's plan cannot be run.
     Plan(InvalidPlan),
     /// A number of workers that shards cannot be shared among.
     Workers(usize),
+    /// The operating system gives no thread.
+    Thread(std::io::Error),
     /// The operating system gives no random numbers.
     Entropy(getrandom::Error),
 }
@@ -49,6 +61,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Journal(error) => write!(f, "{error}"),
+            Error::History(error) => write!(f, "{error}"),
+            Error::Thread(error) => {
+                write!(f, "the operating system gives no thread: {error}; raise the limits")
+            }
             Error::Replay(error) => {
                 write!(
                     f,
@@ -74,6 +90,8 @@ pub struct Recovered {
     pub handle: Handle,
     /// The journal's thread, to be waited for after [`unanimo_journal::Journal::close`].
     pub committing: Committing,
+    /// History's thread, to be waited for after that one.
+    pub writing: history::Writing,
     /// What replay found.
     pub report: unanimo_journal::Report,
     /// The services that open transactions name, and how many of them name each.
@@ -107,7 +125,11 @@ pub fn recover(config: Config, disk: impl Disk) -> Result<Recovered, Error> {
         return Err(Error::Workers(config.workers));
     }
     let mut recovery = unanimo_journal::open(config.journal.clone(), disk).map_err(Error::Journal)?;
+    let clock = Clock::new();
+    let opened = Opened::open(config.history.clone(), config.keys, recovery.node(), clock);
+    let opened = opened.map_err(Error::History)?;
     let mut owners = owners(&config, &recovery)?;
+    remember(&opened, &mut owners)?;
     let report = replay(&mut recovery, &mut owners)?;
     let mut services = BTreeMap::new();
     for (service, transactions) in owners.iter().flat_map(Owner::services) {
@@ -118,7 +140,10 @@ pub fn recover(config: Config, disk: impl Disk) -> Result<Recovered, Error> {
     let started = recovery.start(move |progress| listener.tell(progress));
     let (journal, committing) = started.map_err(Error::Journal)?;
     let (slots, mails): (Vec<Slot>, Vec<_>) = (0..config.workers).map(|_| mailbox()).unzip();
-    let clock = Clock::new();
+    let covering = news.clone();
+    let (notebook, notes) = notebook();
+    let started = opened.start(journal.clone(), notes, move |covered| covering.cover(covered.0));
+    let (history, writing) = started.map_err(Error::Thread)?;
     let stream = Stream::new(journal.epoch().0, clock);
     let links = |number| Links {
         number,
@@ -128,12 +153,14 @@ pub fn recover(config: Config, disk: impl Disk) -> Result<Recovered, Error> {
         poison: news.poison(),
         clock,
         stream: stream.clone(),
+        history: history.clone(),
+        notebook: notebook.clone(),
     };
     let seats = owners.into_iter().zip(mails).enumerate();
     let seats = seats.map(|(number, (owner, mail))| Seat { owner, links: links(number), mail }).collect();
-    let handle =
-        Handle { slots: slots.clone(), journal: journal.clone(), news: news.clone(), stream: stream.clone() };
-    Ok(Recovered { seats, handle, committing, report, services })
+    let (slots, journal, news, stream) = (slots.clone(), journal.clone(), news.clone(), stream.clone());
+    let handle = Handle { slots, journal, news, stream, history: history.clone() };
+    Ok(Recovered { seats, handle, committing, writing, report, services })
 }
 
 fn owners<D: Disk>(config: &Config, recovery: &Recovery<D>) -> Result<Vec<Owner>, Error> {
@@ -146,6 +173,8 @@ fn owners<D: Disk>(config: &Config, recovery: &Recovery<D>) -> Result<Vec<Owner>
             epoch: recovery.epoch(),
             shards: Shard::all().filter(|shard| shard.worker(config.workers) == worker).collect(),
             open_limit,
+            remembered_limit: REMEMBERED.div_ceil(config.workers),
+            keys: KeyPromise { count: config.keys.count.div_ceil(config.workers), ..config.keys },
             retry,
             plans,
             seed: getrandom::u64().map_err(Error::Entropy)?,
@@ -159,6 +188,14 @@ pub(crate) fn share(open_limit: usize, retry: Retry, plans: Plans, workers: usiz
     // A service's budget holds for the whole process.
     let retry = Retry { budget_per_second: retry.budget_per_second / workers as f64, ..retry };
     Change { open_limit: open_limit.div_ceil(workers), retry, plans }
+}
+
+/// What history holds need not be remembered, but for its keys.
+fn remember(opened: &Opened, owners: &mut [Owner]) -> Result<(), Error> {
+    let workers = owners.len();
+    owners.iter_mut().for_each(|owner| owner.cover(opened.covered().0));
+    let each = |key: Key, id, until| owners[shard_of(&key).worker(workers)].remember_key(&key, id, until);
+    opened.each_key(each).map_err(Error::History)
 }
 
 fn replay<D: Disk>(
@@ -178,13 +215,13 @@ fn replay<D: Disk>(
 }
 
 fn hand_out(owners: &mut [Owner], workers: usize, replayed: Replayed) -> Result<(), ReplayError> {
-    let Replayed { segment, transaction, entry, .. } = replayed;
+    let Replayed { batch, transaction, entry, .. } = replayed;
     match entry {
         Entry::Plan { digest, bytes } => {
             owners.iter_mut().try_for_each(|owner| owner.replay_plan(digest, bytes.clone()))
         }
         Entry::Record(settled) => {
-            owners[transaction.shard().worker(workers)].replay(transaction, settled, segment.0)
+            owners[transaction.shard().worker(workers)].replay(transaction, settled, batch.number())
         }
     }
 }

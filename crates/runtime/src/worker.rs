@@ -6,6 +6,7 @@
 use crate::caught::caught;
 use crate::clock::Clock;
 use crate::guard::AbortOnUnwind;
+use crate::history::{History, Note, Notebook};
 use crate::mailbox::{Mail, Operator, Slot, ask};
 use crate::signal::Signal;
 use crate::stream::Stream;
@@ -55,6 +56,8 @@ pub(crate) struct Links {
     pub(crate) poison: watch::Receiver<Option<Poison>>,
     pub(crate) clock: Clock,
     pub(crate) stream: Stream,
+    pub(crate) history: History,
+    pub(crate) notebook: Notebook,
 }
 
 struct State {
@@ -67,7 +70,8 @@ struct State {
     next_waiter: u64,
     /// When the loop will wake up by itself.
     armed: Option<Time>,
-    forgotten_below: u64,
+    /// The last batch of which history holds whatever has ended.
+    covered: u64,
 }
 
 impl<P: Participant> Worker<P> {
@@ -85,7 +89,7 @@ impl<P: Participant> Worker<P> {
             waiters: BTreeMap::new(),
             next_waiter: 0,
             armed: None,
-            forgotten_below: 0,
+            covered: 0,
         };
         let inner = Inner { state: RefCell::new(state), participants, links, sooner: Notify::new() };
         let worker = Worker { inner: Rc::new(inner) };
@@ -127,6 +131,12 @@ impl<P: Participant> Worker<P> {
                 }
             }
             Action::Watched(change) => self.inner.links.stream.tell(*change),
+            Action::Ended { transaction: id, timeline, heard } => {
+                self.inner.links.notebook.leave(Box::new(Note { id, timeline, heard }));
+            }
+            Action::Recall { waiter, transaction } => {
+                tokio::task::spawn_local(self.clone().recall(waiter, transaction));
+            }
             Action::Notice { transaction, notice } => {
                 let trace = state.owner.trace(transaction);
                 self.log(transaction, &trace.unwrap_or_else(|| Trace::of_transaction(transaction)), &notice);
@@ -177,6 +187,12 @@ impl<P: Participant> Worker<P> {
             Answer { reading: Reading::of(Outcome::Unknown), status: None, content_type: None, body: None }
         });
         self.enter(|state, now| state.owner.answered(now, CallId::from(&*call), answer));
+    }
+
+    /// A client came back for what history has.
+    async fn recall(self, waiter: WaiterId, transaction: Id) {
+        let answer = self.inner.links.history.answer_of(transaction).await;
+        self.enter(|state, _| state.owner.recalled(waiter, transaction, answer));
     }
 
     fn log(&self, transaction: Id, trace: &Trace, notice: &Notice) {
@@ -244,10 +260,10 @@ impl<P: Participant> Worker<P> {
                 return state.owner.poison();
             }
             self.settle(state, now);
-            let oldest = links.signal.oldest();
-            if oldest > state.forgotten_below {
-                state.forgotten_below = oldest;
-                state.owner.forget_below(oldest);
+            let covered = links.signal.covered();
+            if covered > state.covered {
+                state.covered = covered;
+                state.owner.cover(covered);
             }
         });
     }
@@ -260,7 +276,7 @@ impl<P: Participant> Worker<P> {
                 drop(reply.send(self.inner.state.borrow().owner.status(id, token)))
             }
             Mail::Inquire(id, reply) => {
-                let _ = reply.send(self.inner.state.borrow().owner.inquire(id));
+                let _ = reply.send(self.inquire_here(id));
             }
             Mail::Detail(id, reply) => drop(reply.send(self.inner.state.borrow().owner.detail(id))),
             Mail::Resolve(id, resolve, reply) => self.resolve(id, &resolve, reply),
@@ -310,6 +326,12 @@ impl<P: Participant> Worker<P> {
         }
     }
 
+    /// What a participant hears of a transaction of this worker's shards, and whether that is only presumed.
+    fn inquire_here(&self, id: Id) -> (Inquiry, bool) {
+        let owner = &self.inner.state.borrow().owner;
+        (owner.inquire(id), !owner.remembers(id))
+    }
+
     fn slot(&self, worker: usize) -> &Slot {
         &self.inner.links.slots[worker]
     }
@@ -344,10 +366,16 @@ impl<P: Participant> Transactions for Worker<P> {
             return Ok(None);
         }
         let at = transaction.shard().worker(self.workers());
-        if at == self.inner.links.number {
-            return Ok(self.inner.state.borrow().owner.status(transaction, token));
+        let status = if at == self.inner.links.number {
+            self.inner.state.borrow().owner.status(transaction, token)
+        } else {
+            let asked = ask(self.slot(at), |reply| Mail::Status(transaction, token, reply));
+            asked.await.ok_or(Unavailable)?
+        };
+        match status {
+            Some(status) => Ok(Some(status)),
+            None => self.inner.links.history.find_by_token(transaction, token).await,
         }
-        ask(self.slot(at), |reply| Mail::Status(transaction, token, reply)).await.ok_or(Unavailable)
     }
 
     async fn inquire(&self, transaction: Id) -> Inquiry {
@@ -355,11 +383,21 @@ impl<P: Participant> Transactions for Worker<P> {
             return Inquiry::NotMine;
         }
         let at = transaction.shard().worker(self.workers());
-        if at == self.inner.links.number {
-            return self.inner.state.borrow().owner.inquire(transaction);
+        let (inquiry, presumed) = if at == self.inner.links.number {
+            self.inquire_here(transaction)
+        } else {
+            // A worker that cannot answer now knows no less than before: ask again.
+            let asked = ask(self.slot(at), |reply| Mail::Inquire(transaction, reply));
+            asked.await.unwrap_or((Inquiry::Pending, false))
+        };
+        if !presumed {
+            return inquiry;
         }
-        // A worker that cannot answer now knows no less than before: ask again.
-        ask(self.slot(at), |reply| Mail::Inquire(transaction, reply)).await.unwrap_or(Inquiry::Pending)
+        // Whoever has acknowledged a commit and asks all the same hears it as long as history knows it.
+        match self.inner.links.history.verdict_of(transaction).await {
+            Ok(Some(verdict)) => Inquiry::Known(verdict),
+            Ok(None) | Err(Unavailable) => inquiry,
+        }
     }
 
     fn is_ready(&self) -> bool {
@@ -368,13 +406,13 @@ impl<P: Participant> Transactions for Worker<P> {
 }
 
 fn settle_one(state: &mut State, now: Now, id: Id, appended: Appended, journal: &Journal) {
-    let segment = appended.segment().0;
+    let batch = appended.position().number();
     match appended.settle(journal.watermark()) {
         Ok(settled) => {
             let by_hand = || settled.iter().any(|record| matches!(record.record(), Record::Resolved(_)));
             let operator =
                 if state.resolving.is_empty() || !by_hand() { None } else { state.resolving.remove(&id) };
-            state.owner.settled(now, id, settled, segment);
+            state.owner.settled(now, id, settled, batch);
             if let Some(operator) = operator {
                 let _ = operator.send(state.owner.resolved(id).map(Ok));
             }

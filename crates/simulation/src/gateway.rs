@@ -6,7 +6,7 @@ use crate::scenario::Scenario;
 use std::collections::VecDeque;
 use std::fmt;
 use unanimo_contract::{Id, Shard};
-use unanimo_coordinator::{Config, Now, Owner, Plans, ReplayError};
+use unanimo_coordinator::{Config, KeyPromise, Now, Owner, Plans, ReplayError};
 use unanimo_journal::{Appended, Committer, Entry, Journal, Report, Turn};
 use unanimo_protocol::Time;
 
@@ -84,6 +84,8 @@ impl Gateway {
                 epoch,
                 shards: Shard::all().filter(|shard| shard.worker(count) == worker).collect(),
                 open_limit: scenario.open_limit,
+                remembered_limit: 1_000_000,
+                keys: KeyPromise::default(),
                 retry: scenario.retry,
                 plans: Plans::default(),
                 seed: seed ^ worker as u64,
@@ -94,14 +96,14 @@ impl Gateway {
         inquire(&owners, oracle);
         let mut broken = None;
         let replayed = recovery.replay(|replayed| {
-            let (id, segment) = (replayed.transaction, replayed.segment.0);
+            let (id, batch) = (replayed.transaction, replayed.batch.number());
             let result = match replayed.entry {
                 Entry::Plan { digest, bytes } => {
                     owners.iter_mut().try_for_each(|owner| owner.replay_plan(digest, bytes.clone()))
                 }
                 Entry::Record(record) => {
                     oracle.replayed(id, &record);
-                    owners[id.shard().worker(count)].replay(id, record, segment)
+                    owners[id.shard().worker(count)].replay(id, record, batch)
                 }
             };
             broken = broken.take().or(result.err());
@@ -110,7 +112,7 @@ impl Gateway {
         if let Some(error) = broken {
             return Err(NotStarted::Replay(error));
         }
-        let now = unanimo_journal::Now { time: Time(0), unix_seconds: unix_ms / 1000 };
+        let now = unanimo_journal::Now { time: Time(0), unix_ms };
         let (journal, committer) = recovery.assemble(now).map_err(failed)?;
         oracle.replay_is_over();
         for owner in &mut owners {
@@ -141,7 +143,7 @@ impl Gateway {
     /// The same, for the journal.
     pub(crate) fn journal_now(&self, at: Time) -> unanimo_journal::Now {
         let Now { time, unix_ms } = self.now(at);
-        unanimo_journal::Now { time, unix_seconds: unix_ms / 1000 }
+        unanimo_journal::Now { time, unix_ms }
     }
 
     /// The worker that owns a transaction.

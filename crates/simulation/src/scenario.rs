@@ -10,7 +10,7 @@ use std::time::Duration;
 use unanimo_contract::plan::{LANGUAGE, digest};
 use unanimo_contract::{AnswerAt, BranchPlan, Digest, Key, Mode, Plan, RefusedPlan, ResponsePlan};
 use unanimo_coordinator::Retry;
-use unanimo_journal::{Config, Retention};
+use unanimo_journal::Config;
 use unanimo_protocol::Time;
 
 /// The deadline is the time for the votes; nobody in the simulation works longer than this behind it.
@@ -42,7 +42,8 @@ pub(crate) struct Scenario {
     pub(crate) journal: Config,
     /// It crashes at least so often, however kind the weather is.
     pub(crate) crashes_least: u64,
-    /// Whether segments are dropped so soon that keys are forgotten while clients still ask.
+    /// Whether history takes over what has ended and is lost with each start: then ends and keys are forgotten while
+    /// clients still ask.
     pub(crate) forgets: bool,
 }
 
@@ -86,7 +87,7 @@ impl Scenario {
             errands,
             retry: draw_retry(dice),
             open_limit,
-            journal: draw_journal(forgets, dice),
+            journal: draw_journal(dice),
             crashes_least: CRASHES_LEAST,
             forgets,
         }
@@ -103,13 +104,11 @@ fn draw_retry(dice: &mut Dice) -> Retry {
     }
 }
 
-fn draw_journal(forgets: bool, dice: &mut Dice) -> Config {
+fn draw_journal(dice: &mut Dice) -> Config {
     let segment_size: u64 = dice.pick([8, 8, 16, 64]) << 10;
-    let retention = Retention { size: 2 * segment_size, ..Retention::default() };
     Config {
         segment_size,
         commit_interval: Duration::from_micros(dice.pick([0, 1000])),
-        retention: if forgets { retention } else { Retention::default() },
         queue_bytes: dice.pick([64 << 20, 64 << 20, 6 << 10]),
         ..Config::new("journal")
     }

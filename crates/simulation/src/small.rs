@@ -10,7 +10,7 @@ use std::time::Duration;
 use unanimo_contract::plan::digest;
 use unanimo_contract::{BranchPlan, Key, Mode, Plan};
 use unanimo_coordinator::Retry;
-use unanimo_journal::{Config, Retention};
+use unanimo_journal::Config;
 use unanimo_protocol::Time;
 
 /// The time for the votes, in milliseconds.
@@ -176,12 +176,7 @@ impl Scenario {
                 budget_per_second: 100.0,
                 ..Retry::default()
             },
-            journal: Config {
-                segment_size: 4096,
-                commit_interval: Duration::ZERO,
-                retention: Retention::default(),
-                ..Config::new("journal")
-            },
+            journal: Config { segment_size: 4096, commit_interval: Duration::ZERO, ..Config::new("journal") },
             crashes_least: 0,
             forgets: false,
         }

@@ -39,6 +39,7 @@ const SIGHTS: &[&str] = &[
     "broken start",
     "closed in good order",
     "dropped segment",
+    "recalled from history",
     "the journal's queue was full",
     "stood still",
     "the wall clock jumped",

@@ -59,7 +59,7 @@ pub fn serve_with<T: Transactions>(
     let Loaded { config, digest, folder, .. } = loaded;
     // What cannot be served is refused before the journal is touched.
     Edition::new(&config, unanimo_upstream::Config::default(), None)?;
-    let Recovered { seats, handle, committing, report, services: needed } =
+    let Recovered { seats, handle, committing, writing, report, services: needed } =
         recover(runtime_config(&config), disk).map_err(Failure::start)?;
     log_replay(&report);
     let keeper = keeper(&config, &needed)?;
@@ -121,6 +121,7 @@ pub fn serve_with<T: Transactions>(
     workers.into_iter().for_each(|worker| drop(worker.join()));
     handle.journal().close();
     committing.join();
+    writing.join();
     ended.and_then(|()| in_good_order(&handle))
 }
 
@@ -150,6 +151,8 @@ fn runtime_config(config: &Config) -> unanimo_runtime::Config {
         retry: config.retry,
         plans: config.gateway.plans().cloned().collect(),
         journal: config.journal.clone(),
+        history: config.history.clone(),
+        keys: config.keys,
     }
 }
 

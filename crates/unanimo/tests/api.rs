@@ -310,7 +310,6 @@ fn probes_answer_and_the_metrics_page_is_what_a_scraper_expects() {
         (r#"unanimo_transactions_concluded_total{mode="two-phase",end="refused"}"#, 1.0),
         (r#"unanimo_transactions_finished_total{mode="two-phase"}"#, 2.0),
         ("unanimo_transactions_stuck", 0.0),
-        ("unanimo_transactions_remembered", 2.0),
         ("unanimo_branches_heuristic_total", 0.0),
     ] {
         assert_eq!(value(sample), Some(expected), "{sample} in\n{}", page.text());

@@ -83,6 +83,6 @@ fn a_journal_that_forgets_what_has_ended_loses_nothing_that_has_not() {
         forgets: true,
         faults: &[(Gateway, 8), (GatewayTwice, 2), (Participant, 2), (PauseParticipant, 1)],
     };
-    let journal = "segment_size: 16KiB, retention: { size: 32KiB }";
-    storm.over(|| shop::start("tcc", Choices { journal, more: "" }));
+    let (journal, more) = ("segment_size: 16KiB", "history: { retention: { transactions: 50 } }");
+    storm.over(|| shop::start("tcc", Choices { journal, more }));
 }

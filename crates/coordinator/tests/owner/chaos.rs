@@ -122,6 +122,7 @@ impl World {
                     key.map_or(submission(plan), |(key, payload)| keyed(plan, key, payload))
                 };
                 shell.submit(Submission { respond_async, ..plain(key) });
+                shell.recall_all();
             }
             Step::Sync => shell.sync(),
             Step::Answer(at, say) => {
@@ -149,8 +150,8 @@ impl World {
                 }
             }
             Step::Forget => {
-                shell.owner.forget_below(shell.segment);
-                shell.segment += 1;
+                shell.owner.cover(shell.batch);
+                shell.batch += 1;
             }
             Step::Leave => {
                 shell.owner.leave(shell.at());

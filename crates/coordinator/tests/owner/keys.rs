@@ -1,9 +1,12 @@
 //! Idempotency keys: the same key and payload give the same answer, also after a crash.
 
 use crate::fixtures::{done, keyed, problem, read_only, refused, two_phase, with_answers};
-use crate::shell::{SECOND, Shell, header};
-use unanimo_contract::Reply;
+use crate::shell::{SECOND, Shell, config, header};
+use std::time::Duration;
+use unanimo_contract::plan::digest;
 use unanimo_contract::transactions::status_address;
+use unanimo_contract::{ClientAnswer, Id, Key, Reply, Unavailable};
+use unanimo_coordinator::{Config, KeyPromise};
 use unanimo_protocol::{Durability, Token};
 
 #[test]
@@ -88,27 +91,91 @@ fn another_payload_under_the_same_key_is_422() {
 }
 
 #[test]
-fn a_key_is_free_again_when_its_segment_is_gone() {
+fn what_history_holds_is_not_remembered_and_its_key_still_stands() {
     let plan = two_phase();
     let mut shell = Shell::new();
     for key in 1..=2 {
         shell.begin(keyed(&plan, key, 1));
         shell.answer_all(&read_only());
         shell.sync();
-        shell.segment += 1;
+        shell.batch += 1;
     }
-    shell.owner.forget_below(1);
-    assert_eq!(shell.owner.tally().remembered, 2);
-    shell.owner.forget_below(2);
+    let second = shell.id();
+    shell.owner.cover(shell.batch - 2);
     assert_eq!(shell.owner.tally().remembered, 1);
     let known = shell.submit(keyed(&plan, 2, 1));
     assert_eq!(shell.told(known).answer.status, 200);
+    shell.owner.cover(shell.batch);
+    assert_eq!((shell.owner.tally().remembered, shell.owner.tally().keys), (0, 2));
+    assert!(!shell.owner.remembers(second));
+    let again = shell.submit(keyed(&plan, 2, 1));
+    assert_eq!(shell.recalls, [(again, second)], "nothing begins, and nobody is told a guess");
+    assert!(shell.is_waiting(again));
+    let answer = ClientAnswer::json(201, "{}");
+    shell.owner.recalled(again, second, Ok(Some(answer.clone())));
+    shell.carry_out();
+    let Reply { transaction, finished, answer: told } = shell.told(again);
+    assert_eq!((*transaction, *finished, told), (Some(second), Some(true), &answer));
+    let other = shell.submit(keyed(&plan, 2, 9));
+    assert_eq!(problem(&shell.told(other).answer), "key-reused");
+}
+
+#[test]
+fn an_answer_that_cannot_be_recalled_is_no_new_beginning() {
+    let plan = two_phase();
+    let mut shell = Shell::new();
+    shell.begin(keyed(&plan, 1, 1));
+    shell.answer_all(&read_only());
+    shell.sync();
+    shell.owner.cover(shell.batch);
+    for (found, status) in [(Err(Unavailable), 503), (Ok(None), 500)] {
+        let again = shell.submit(keyed(&plan, 1, 1));
+        shell.owner.recalled(again, shell.id(), found);
+        shell.carry_out();
+        assert_eq!(shell.told(again).answer.status, status);
+    }
+    assert_eq!(shell.owner.open_len(), 0);
+}
+
+#[test]
+fn a_key_is_free_again_when_its_promise_is_over() {
+    let plan = two_phase();
+    let time = Duration::from_secs(60);
+    let mut shell = Shell::with(Config { keys: KeyPromise { time, count: 10 }, ..config() });
+    shell.begin(keyed(&plan, 1, 1));
+    shell.begin(keyed(&plan, 2, 1));
+    let (first, second) = (shell.calls[0].transaction, shell.calls[2].transaction);
+    while let Some(at) = shell.calls.iter().position(|call| call.transaction == first) {
+        shell.answer_at(at, read_only());
+    }
+    shell.sync();
+    shell.owner.cover(shell.batch);
+    // A stored promise holds as it was made.
+    let stored = Key { scope: digest(&[b"stored"]), fingerprint: digest(&[b"it"]) };
+    shell.owner.remember_key(&stored, Id::from_bits(3), shell.at().unix_ms + 1000);
+    shell.now = shell.now + time;
     let free = shell.begin(keyed(&plan, 1, 9));
-    assert!(shell.is_waiting(free));
-    // What is open keeps its key, whichever segment it stands in.
-    shell.owner.forget_below(99);
-    let running = shell.submit(keyed(&plan, 1, 9));
-    assert_eq!(problem(&shell.told(running).answer), "in-progress");
+    assert!(shell.is_waiting(free), "it begins anew, whatever it stood for");
+    let running = shell.submit(keyed(&plan, 2, 1));
+    let told = shell.told(running);
+    assert_eq!((problem(&told.answer).as_str(), told.transaction), ("in-progress", Some(second)));
+    shell.begin(keyed(&plan, 3, 1));
+    assert_eq!(shell.owner.tally().keys, 3, "what is over is swept");
+}
+
+#[test]
+fn ends_that_history_does_not_take_are_remembered_up_to_a_limit() {
+    let plan = two_phase();
+    let mut shell = Shell::with(Config { remembered_limit: 3, ..config() });
+    for key in 1..=5 {
+        shell.begin(keyed(&plan, key, 1));
+        shell.answer_all(&read_only());
+        shell.sync();
+        shell.batch += 1;
+    }
+    assert_eq!(shell.owner.tally().remembered, 3);
+    let oldest = shell.submit(keyed(&plan, 1, 1));
+    assert!(shell.is_waiting(oldest) && shell.recalls.len() == 1, "its answer is looked up");
 }
 
 #[test]

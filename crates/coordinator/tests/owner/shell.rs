@@ -12,7 +12,8 @@ use unanimo_contract::{
     Shard, Submission,
 };
 use unanimo_coordinator::{
-    Action, Append, CallId, Config, Entropy, Notice, Now, Owner, Plans, Retry, Unwritten, WaiterId,
+    Action, Append, CallId, Config, Entropy, KeyPromise, Notice, Now, Owner, Plans, Retry, Unwritten,
+    WaiterId,
 };
 use unanimo_protocol::{Durability, Record, Settled, Time};
 
@@ -33,7 +34,7 @@ pub struct Disk {
 pub struct Decision {
     pub id: Id,
     pub records: Vec<Record>,
-    pub segment: u64,
+    pub batch: u64,
 }
 
 pub struct Shell {
@@ -41,8 +42,8 @@ pub struct Shell {
     pub config: Config,
     pub now: Time,
     pub disk: Disk,
-    /// The segment that is written now.
-    pub segment: u64,
+    /// The batch that is written now.
+    pub batch: u64,
     /// Appends that wait for a sync, in order.
     pub appends: Vec<Append>,
     /// Calls that are under way, in the order in which they left.
@@ -53,6 +54,8 @@ pub struct Shell {
     pub waiting: BTreeSet<WaiterId>,
     pub notices: Vec<Notice>,
     pub changes: Vec<Watched>,
+    /// What is to be looked up in history.
+    pub recalls: Vec<(WaiterId, Id)>,
     /// Whether every participant asks, so that calls may leave before anything is written.
     pub asking: bool,
     next_waiter: u64,
@@ -64,6 +67,8 @@ pub fn config() -> Config {
         epoch: Epoch(1),
         shards: Shard::all().collect(),
         open_limit: 100,
+        remembered_limit: 1000,
+        keys: KeyPromise::default(),
         retry: Retry::default(),
         plans: Plans::default(),
         seed: 42,
@@ -86,16 +91,16 @@ impl Shell {
         for (digest, stored) in &disk.plans {
             owner.replay_plan(*digest, stored.clone()).unwrap();
         }
-        for Decision { id, records, segment } in &disk.decisions {
+        for Decision { id, records, batch } in &disk.decisions {
             for record in records {
-                owner.replay(*id, Settled::journaled(record.clone()), *segment).unwrap();
+                owner.replay(*id, Settled::journaled(record.clone()), *batch).unwrap();
             }
         }
         let mut shell = Shell {
             owner,
             config,
             now,
-            segment: disk.decisions.last().map_or(0, |decision| decision.segment) + 1,
+            batch: disk.decisions.last().map_or(0, |decision| decision.batch) + 1,
             disk,
             appends: Vec::new(),
             calls: Vec::new(),
@@ -104,6 +109,7 @@ impl Shell {
             waiting: BTreeSet::new(),
             notices: Vec::new(),
             changes: Vec::new(),
+            recalls: Vec::new(),
             asking: false,
             next_waiter: 0,
         };
@@ -187,6 +193,19 @@ impl Shell {
         self.carry_out();
     }
 
+    /// History knows everything that was ever written.
+    pub fn recall_all(&mut self) {
+        for (waiter, id) in std::mem::take(&mut self.recalls) {
+            let stored = self.written(id).into_iter().find_map(|record| match record {
+                Record::Concluded(concluded) => Some(concluded.answer.clone()),
+                _ => None,
+            });
+            let answer = stored.map(|stored| ClientAnswer::decode(stored).unwrap());
+            self.owner.recalled(waiter, id, Ok(answer));
+        }
+        self.carry_out();
+    }
+
     /// Answers everything that is under way in the same way.
     pub fn answer_all(&mut self, answer: &Answer) {
         for _ in 0..self.calls.len() {
@@ -233,6 +252,8 @@ impl Shell {
                     self.replies.insert(waiter, *reply);
                 }
                 Action::Watched(change) => self.changes.push(*change),
+                Action::Ended { .. } => {}
+                Action::Recall { waiter, transaction } => self.recalls.push((waiter, transaction)),
                 Action::Notice { notice, .. } => self.notices.push(notice),
             }
         }
@@ -242,7 +263,7 @@ impl Shell {
         self.disk.plans.extend(append.plan.clone());
         let mut records = append.records.clone();
         records.retain(|record| record.durability() != Durability::Volatile);
-        self.disk.decisions.push(Decision { id: append.transaction, records, segment: self.segment });
+        self.disk.decisions.push(Decision { id: append.transaction, records, batch: self.batch });
         if append.records.iter().any(|record| record.durability() == Durability::Forced) {
             self.appends.push(append);
         } else {
@@ -252,7 +273,7 @@ impl Shell {
 
     fn settle(&mut self, append: Append) {
         let records = append.records.into_iter().map(Settled::journaled).collect();
-        self.owner.settled(self.at(), append.transaction, records, self.segment);
+        self.owner.settled(self.at(), append.transaction, records, self.batch);
     }
 
     fn call(&mut self, call: ParticipantCall) {

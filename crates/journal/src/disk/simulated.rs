@@ -20,7 +20,8 @@ const SECTOR: usize = 512;
 pub fn lookalike() -> Vec<u8> {
     let (salt, far) = (0, Position(u64::MAX >> 1));
     let mut batch = vec![0; BATCH_HEADER];
-    BatchHeader { salt, number: far, synced_up_to: far, epoch: Epoch(1), closing: false }.seal(&mut batch);
+    BatchHeader { salt, number: far, synced_up_to: far, epoch: Epoch(1), closing: false, tenths: 0 }
+        .seal(&mut batch);
     batch
 }
 

@@ -3,7 +3,7 @@
 
 use super::common::{begun, committed, config, plan};
 use crate::simulated::{Faults, Simulated};
-use crate::{Append, AppendError, Config, Entry, Error, Journal, Now, Progress, Retention, Turn, open};
+use crate::{Append, AppendError, Config, Entry, Error, Journal, Now, Progress, SegmentNumber, Turn, open};
 use fastrand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -32,12 +32,7 @@ struct Model {
 }
 
 fn small() -> Config {
-    Config {
-        segment_size: 4096,
-        queue_bytes: 16 * 1024,
-        retention: Retention { time: Duration::from_secs(3), size: 40 * 1024 },
-        ..config(Path::new("simulated"))
-    }
+    Config { segment_size: 4096, queue_bytes: 16 * 1024, ..config(Path::new("simulated")) }
 }
 
 impl Model {
@@ -178,10 +173,15 @@ fn live(seed: u64) -> Model {
         }
         if let Ok((journal, mut committer)) = recovery.assemble(now) {
             for _ in 0..rng.u16(..120) {
+                if rng.u8(..8) == 0 {
+                    // Four segments stay, and those with something open.
+                    let kept = journal.durable().newest.0.saturating_sub(3);
+                    journal.release(SegmentNumber(kept));
+                }
                 match rng.u8(..4) {
                     0 => {
                         let step = Duration::from_micros(rng.u64(..200_000));
-                        now = Now { time: now.time + step, unix_seconds: now.unix_seconds + rng.u64(..2) };
+                        now = Now { time: now.time + step, unix_ms: now.unix_ms + rng.u64(..2000) };
                     }
                     1 => {
                         if let Turn::Did(Some(progress)) = committer.turn(now) {

@@ -211,7 +211,7 @@ fn another_version_or_another_journal_is_refused() {
 fn forged(salt: u64, number: u64, synced_up_to: u64) -> Vec<u8> {
     let mut batch = vec![0; BATCH_HEADER];
     let (number, synced_up_to) = (Position(number), Position(synced_up_to));
-    BatchHeader { salt, number, synced_up_to, epoch: Epoch(1), closing: false }.seal(&mut batch);
+    BatchHeader { salt, number, synced_up_to, epoch: Epoch(1), closing: false, tenths: 0 }.seal(&mut batch);
     batch
 }
 

@@ -6,7 +6,7 @@ use crate::allocation::PIECE;
 use crate::batcher::Due;
 use crate::pacing::{Pacing, Waiting};
 use crate::simulated::Simulated;
-use crate::{Append, AppendError, Config, Now, Progress, Retention, SegmentNumber, Turn};
+use crate::{Append, AppendError, Config, Now, Progress, SegmentNumber, Turn};
 use std::time::Duration;
 use unanimo_protocol::{BranchIndex, Record, Time};
 
@@ -157,39 +157,48 @@ fn dropped(told: &[Progress]) -> Option<SegmentNumber> {
 
 #[test]
 fn a_segment_with_something_open_stays() {
-    let retention = Retention { time: Duration::from_secs(60), size: 10 * 4096 };
-    let mut running = Running::with(Config { retention, ..small() }, &Simulated::new(1), Now::default());
+    let mut running = Running::start(&Simulated::new(1));
     running.commit(id(1), Some(plan(1)), vec![begun(1, b"calls")]);
     fill(&mut running, 2..30);
     let segments =
         |running: &Running| running.disk.image().keys().filter(|n| n.ends_with(".journal")).count();
-    assert!(segments(&running) > 10, "kept beyond the limit, for the first transaction");
+    running.journal.release(SegmentNumber(8));
+    assert!(dropped(&running.run()).is_none(), "kept, though released, for the first transaction");
+    assert!(segments(&running) > 10);
     let (records, report) = read(&running.disk.image()).unwrap();
     assert_eq!((records[0].0, report.open), (id(1), 1));
     running.commit(id(1), None, vec![Record::Ended]);
-    assert!(dropped(&running.run()).is_none(), "it is dropped at once");
-    assert!(segments(&running) <= 10);
+    assert_eq!(dropped(&running.run()), None, "it was dropped with the commit");
+    assert_eq!(running.journal.durable().oldest, SegmentNumber(8));
     assert_eq!(read(&running.disk.image()).unwrap().1.open, 0);
 }
 
 #[test]
-fn a_segment_ages_from_when_the_next_was_opened() {
-    let retention = Retention { time: Duration::from_secs(60), size: 1 << 30 };
-    let mut running = Running::with(Config { retention, ..small() }, &Simulated::new(1), Now::default());
+fn a_segment_stays_until_it_is_released() {
+    let mut running = Running::start(&Simulated::new(1));
     running.commit(id(9), Some(plan(1)), vec![begun(1, b"calls")]);
-    fill(&mut running, 1..3);
-    running.now.unix_seconds = 100;
-    fill(&mut running, 3..5); // Opens the second segment.
+    fill(&mut running, 1..5); // Opens the second segment.
     running.commit(id(9), None, vec![committed(b"yes"), Record::Ended]);
-    running.now.unix_seconds = 159;
     assert_eq!(dropped(&running.run()), None);
-    assert!(matches!(running.committer.turn(running.now), Turn::Idle(Some(_))), "it wakes for it");
-    running.now.unix_seconds = 160;
+    assert!(matches!(running.committer.turn(running.now), Turn::Idle(_)));
+    running.journal.release(SegmentNumber(2));
     assert_eq!(dropped(&running.run()), Some(SegmentNumber(2)));
+    running.journal.release(SegmentNumber(1));
+    assert_eq!(dropped(&running.run()), None, "an older word changes nothing");
     // What is left of the dropped transactions is no beginning of new ones.
     let (records, report) = read(&running.disk.image()).unwrap();
     assert!(records.iter().all(|(found, _)| *found == id(3) || *found == id(4)));
     assert!(report.leftovers == 2, "{report:?}");
+}
+
+#[test]
+fn the_segment_that_is_open_stays_whatever_is_released() {
+    let mut running = Running::start(&Simulated::new(1));
+    fill(&mut running, 1..9);
+    running.journal.release(SegmentNumber(99));
+    running.run();
+    let durable = running.journal.durable();
+    assert_eq!(durable.oldest, durable.newest);
 }
 
 #[test]
@@ -232,10 +241,11 @@ fn the_next_segment_is_allocated_before_it_is_needed() {
 
 #[test]
 fn what_an_interrupted_drop_has_left_is_removed() {
-    let retention = Retention { time: Duration::from_secs(60), size: 2 * 4096 };
-    let mut running = Running::with(Config { retention, ..small() }, &Simulated::new(1), Now::default());
+    let mut running = Running::start(&Simulated::new(1));
     let first = running.disk.image()["0000000001.journal"].clone();
     fill(&mut running, 1..20);
+    running.journal.release(SegmentNumber(2));
+    running.run();
     let mut image = running.disk.image();
     assert_eq!(image.insert("0000000001.journal".to_owned(), first), None, "it was dropped");
     let again = Running::start(&Simulated::of(1, &image));

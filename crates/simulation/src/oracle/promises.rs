@@ -77,6 +77,11 @@ impl Oracle {
         Heard::Ended
     }
 
+    /// What was written as the answer of a transaction.
+    pub(crate) fn answer_of(&self, id: Id) -> Option<ClientAnswer> {
+        self.stories.get(&id)?.concluded.as_ref()?.answer.clone()
+    }
+
     /// The gateway shows where a transaction stands.
     pub(crate) fn showed(
         &mut self,

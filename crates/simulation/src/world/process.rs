@@ -5,9 +5,10 @@ use crate::Mistake;
 use crate::gateway::{Boot, Gateway, NotStarted};
 use crate::medium::Medium;
 use crate::oracle::Stand;
-use unanimo_coordinator::{Action, Append, Notice, Unwritten};
+use unanimo_contract::Id;
+use unanimo_coordinator::{Action, Append, Notice, Unwritten, WaiterId};
 use unanimo_journal::simulated::Faults;
-use unanimo_journal::{AppendError, Error, Progress, Turn};
+use unanimo_journal::{AppendError, Error, Progress, Turn, Watermark};
 use unanimo_protocol::{Record, Time};
 
 /// What the wall clock shows at first, in milliseconds since 1970.
@@ -254,10 +255,13 @@ impl World {
         let Some(gateway) = self.gateway.as_mut().filter(|gateway| gateway.life == life) else { return };
         let worker = &mut gateway.workers[at];
         match progress {
-            Progress::Synced(_) => self.settle(at),
+            Progress::Synced(watermark) => {
+                self.settle(at);
+                self.take_over(at, watermark);
+            }
             Progress::Dropped { oldest } => {
                 self.oracle.saw("dropped segment");
-                worker.owner.forget_below(oldest.0);
+                self.trace.note("dropped", &[oldest.0], || format!("segments before {oldest}"));
             }
             Progress::Poisoned(_) => {
                 worker.owner.poison();
@@ -274,14 +278,30 @@ impl World {
         let worker = &mut gateway.workers[at];
         while worker.unsettled.front().is_some_and(|(_, first)| durable.covers(first.position())) {
             let Some((id, appended)) = worker.unsettled.pop_front() else { break };
-            let segment = appended.segment().0;
+            let batch = appended.position().number();
             if let Ok(settled) = appended.settle(durable).map_err(drop)
                 && !worker.poisoned
             {
                 self.oracle.applied(id, &settled);
-                worker.owner.settled(now, id, settled, segment);
+                worker.owner.settled(now, id, settled, batch);
             }
         }
+    }
+
+    /// History takes what has ended, where this world has one, and needs no segment before the one that is open.
+    fn take_over(&mut self, at: usize, durable: Watermark) {
+        let Some(gateway) = self.gateway.as_mut().filter(|_| self.scenario.forgets) else { return };
+        gateway.workers[at].owner.cover(durable.position().number());
+        gateway.journal.release(gateway.journal.durable().newest);
+        self.wake_journal();
+    }
+
+    /// A client came back with the key of what history has taken.
+    fn recall(&mut self, at: usize, waiter: WaiterId, id: Id) {
+        self.oracle.saw("recalled from history");
+        let answer = self.oracle.answer_of(id);
+        let Some(gateway) = &mut self.gateway else { return };
+        gateway.workers[at].owner.recalled(waiter, id, Ok(answer));
     }
 
     // ---- a worker ----
@@ -309,6 +329,8 @@ impl World {
                 Action::Call(call) => self.send(at, *call),
                 Action::Reply { waiter, reply } => self.reply(waiter, *reply),
                 Action::Watched(_) => self.oracle.blame("a change is told, and nobody watches".to_owned()),
+                Action::Ended { .. } => {}
+                Action::Recall { waiter, transaction } => self.recall(at, waiter, transaction),
                 Action::Notice { transaction, notice } => {
                     self.oracle.saw(in_a_word(&notice));
                     let (trace, oracle) = (&mut self.trace, &self.oracle);
@@ -343,7 +365,7 @@ impl World {
         let worker = &mut gateway.workers[at];
         match appended {
             Ok(appended) => {
-                let (stand, segment) = (Stand::Appended(appended.position()), appended.segment().0);
+                let (stand, batch) = (Stand::Appended(appended.position()), appended.position().number());
                 let records = appended.records();
                 self.oracle.appended(self.now, id, records, stand, &self.participants);
                 let numbers = [id.bits() as u64, appended.position().number(), records.len() as u64];
@@ -353,7 +375,7 @@ impl World {
                     format!("{} {} (batch {})", oracle.name(id), words.join(", "), numbers[1])
                 });
                 match appended.settle(durable) {
-                    Ok(settled) => worker.owner.settled(now, id, settled, segment),
+                    Ok(settled) => worker.owner.settled(now, id, settled, batch),
                     Err(appended) => worker.unsettled.push_back((id, appended)),
                 }
                 self.settle(at);

@@ -109,9 +109,9 @@ fn every_versions_journal_is_driven_on() {
         let mut recovery = open(config(), disk).unwrap();
         let mut owner = owner(recovery.node(), recovery.epoch());
         recovery
-            .replay(|Replayed { segment, transaction, entry, .. }| match entry {
+            .replay(|Replayed { batch, transaction, entry, .. }| match entry {
                 Entry::Plan { digest, bytes } => owner.replay_plan(digest, bytes).unwrap(),
-                Entry::Record(settled) => owner.replay(transaction, settled, segment.0).unwrap(),
+                Entry::Record(settled) => owner.replay(transaction, settled, batch.number()).unwrap(),
             })
             .unwrap();
         let node = recovery.node();
@@ -137,6 +137,8 @@ fn owner(node: Node, epoch: Epoch) -> Owner {
         epoch,
         shards: Shard::all().collect(),
         open_limit: 100,
+        remembered_limit: 1000,
+        keys: unanimo_coordinator::KeyPromise::default(),
         retry: Retry::default(),
         plans: Plans::default(),
         seed: 1,

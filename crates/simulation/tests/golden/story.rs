@@ -50,7 +50,7 @@ struct Running {
 
 impl Running {
     fn start(disk: &Simulated) -> Running {
-        let now = Now { time: Time(0), unix_seconds: 1_790_000_000 };
+        let now = Now { time: Time(0), unix_ms: 1_790_000_000_000 };
         let mut recovery = open(config(), disk.clone()).expect("it opens");
         recovery.replay(|_| ()).expect("it is replayed");
         let (journal, committer) = recovery.assemble(now).expect("it starts");

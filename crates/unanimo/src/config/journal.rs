@@ -7,7 +7,7 @@ use std::time::Duration;
 use unanimo_contract::plan::{ANSWER_LIMIT, CALLS_LIMIT};
 use unanimo_journal::Config;
 
-const KEYS: [&str; 5] = ["directory", "segment_size", "commit_interval", "retention", "accept_ephemeral"];
+const KEYS: [&str; 4] = ["directory", "segment_size", "commit_interval", "accept_ephemeral"];
 
 const TIB: u64 = 1 << 40;
 
@@ -26,16 +26,9 @@ pub fn journal(fields: &Fields, transaction_body: usize) -> Option<Config> {
         cursor.duration(Duration::ZERO..=YEARS)
     });
     fields.set("accept_ephemeral", &mut config.accept_ephemeral, Cursor::boolean);
-    let retention =
-        fields.get("retention").and_then(|cursor| cursor.fields("`retention`", &["time", "size"]));
-    if let Some(retention) = &retention {
-        let retention_time = |cursor: Cursor| cursor.duration(Duration::from_secs(1)..=YEARS);
-        retention.set("time", &mut config.retention.time, retention_time);
-        retention.set("size", &mut config.retention.size, |cursor| cursor.size(0..=1024 * TIB));
-    }
     if let Err(error) = config.validate() {
         let message = format!("the journal's `{}` must be {}", error.setting, error.must);
-        fields.notes().wrong(span_of(error.setting, &fields, retention.as_ref()), message);
+        fields.notes().wrong(span_of(error.setting, &fields), message);
     }
     let decision = (CALLS_LIMIT + ANSWER_LIMIT + transaction_body) as u64;
     if config.segment_size < decision {
@@ -43,17 +36,12 @@ pub fn journal(fields: &Fields, transaction_body: usize) -> Option<Config> {
             "a transaction may need {}, and one that is larger than a segment is refused",
             spell_size(decision)
         );
-        fields.notes().unwise(span_of("segment_size", &fields, None), message, "make the segments larger");
+        fields.notes().unwise(span_of("segment_size", &fields), message, "make the segments larger");
     }
     Some(config)
 }
 
 /// Where the setting stands that the journal refuses.
-fn span_of(setting: &str, fields: &Fields, retention: Option<&Fields>) -> Span {
-    let in_retention = setting.strip_prefix("retention.");
-    let (fields, setting) = match (in_retention, retention) {
-        (Some(setting), Some(retention)) => (retention, setting),
-        _ => (fields, setting),
-    };
+fn span_of(setting: &str, fields: &Fields) -> Span {
     fields.get(setting).map_or(fields.span(), |cursor| cursor.span())
 }

@@ -12,6 +12,7 @@ mod cursor;
 mod environment;
 mod files;
 mod headers;
+mod history;
 mod journal;
 mod json;
 mod likely;
@@ -63,6 +64,10 @@ pub struct Config {
     pub upstream: unanimo_upstream::Config,
     /// The journal.
     pub journal: unanimo_journal::Config,
+    /// What is kept of finished transactions.
+    pub history: unanimo_runtime::history::Config,
+    /// How long idempotency keys stand for their transactions.
+    pub keys: unanimo_coordinator::KeyPromise,
     /// Where operators ask, on loopback; nowhere where `None`.
     pub admin: Option<SocketAddr>,
     /// Where participants ask for verdicts; nowhere where `None`.
@@ -125,11 +130,12 @@ fn tree(source: &Source, notes: &Notes, environment: Option<environment::Lookup>
     Some(tree)
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "listeners",
     "admin",
     "participants",
     "journal",
+    "history",
     "workers",
     "drain",
     "log",
@@ -158,6 +164,8 @@ fn config(cursor: Cursor) -> Option<Config> {
     fields.set("drain", &mut drain, |cursor| cursor.duration(Duration::ZERO..=LONGEST_DRAIN));
     limits.grace = drain + LAST_WORDS;
     let journal = journal::journal(&fields, limits.transaction_body_bytes);
+    let directory = journal.as_ref().map(|journal| journal.directory.as_path());
+    let (history, keys) = history::history(&fields, directory);
     let retry = limits::retry(&fields);
     // Each worker has its own budget.
     let per_second = retry.budget_per_second / workers as f64;
@@ -171,6 +179,8 @@ fn config(cursor: Cursor) -> Option<Config> {
     Some(Config {
         gateway: unanimo_gateway::Config { listeners, routes, limits },
         upstream: services.config,
+        history,
+        keys,
         journal: journal?,
         admin,
         participants,

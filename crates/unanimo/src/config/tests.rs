@@ -39,10 +39,12 @@ fn the_process_is_told_what_the_file_says() {
     let mut journal = unanimo_journal::Config::new("etc/data/journal");
     journal.segment_size = 32 << 20;
     journal.commit_interval = MILLISECOND / 2;
-    journal.retention.time = SECOND * 7 * 24 * 60 * 60;
-    journal.retention.size = 8 << 30;
     journal.accept_ephemeral = true;
     assert_eq!(config.journal, journal);
+    let kept = config.history.retention;
+    assert_eq!(config.history.file, Path::new("etc/data/past.sqlite"));
+    assert_eq!((kept.time, kept.transactions, kept.size), (SECOND * 7 * 24 * 60 * 60, 250_000, 8 << 30));
+    assert_eq!((config.keys.time, config.keys.count, kept.keys), (SECOND * 2 * 24 * 60 * 60, 5000, 5000));
     let retry = config.retry;
     assert_eq!((retry.initial, retry.cap, retry.stuck_after), (MILLISECOND * 20, SECOND * 10, SECOND * 120));
     assert_eq!((retry.budget_ratio, retry.budget_per_second), (0.5, 2.5));

@@ -52,15 +52,9 @@ impl Outline {
 }
 
 fn of_process(config: &Config, folder: &Path) -> Facts {
-    let Config { gateway, journal, admin, participants, workers, log, .. } = config;
-    let unanimo_journal::Config {
-        directory,
-        segment_size,
-        commit_interval,
-        retention,
-        accept_ephemeral,
-        queue_bytes,
-    } = journal;
+    let Config { gateway, journal, history, keys, admin, participants, workers, log, .. } = config;
+    let unanimo_journal::Config { directory, segment_size, commit_interval, accept_ephemeral, queue_bytes } =
+        journal;
     let mut facts = Facts::new();
     for listener in &gateway.listeners {
         facts.note(&format!("listeners.{}", listener.name), listener.address);
@@ -74,10 +68,14 @@ fn of_process(config: &Config, folder: &Path) -> Facts {
     facts.note("journal.directory", written(directory, folder));
     facts.note("journal.segment_size", segment_size);
     facts.note("journal.commit_interval", shown(commit_interval));
-    facts.note("journal.retention.time", shown(&retention.time));
-    facts.note("journal.retention.size", retention.size);
     facts.note("journal.accept_ephemeral", accept_ephemeral);
     facts.note("journal.queue_bytes", queue_bytes);
+    facts.note("history.file", written(&history.file, folder));
+    facts.note("history.retention.time", shown(&history.retention.time));
+    facts.note("history.retention.transactions", history.retention.transactions);
+    facts.note("history.retention.size", history.retention.size);
+    facts.note("history.keys.time", shown(&keys.time));
+    facts.note("history.keys.count", keys.count);
     facts.note("limits.connections", gateway.limits.connections);
     facts.note("log.level", shown(&log.level).to_lowercase());
     facts.note("log.format", shown(&log.format).to_lowercase());

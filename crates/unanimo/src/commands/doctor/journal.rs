@@ -13,7 +13,7 @@ use unanimo_journal::{Config, Disk, Files};
 const OTHERS_WRITE: u32 = 0o022;
 
 /// Looks at the directory, and at the disk that it is on. Without a directory that can be used the disk is not judged.
-pub fn examine(config: &Config) -> Vec<Finding> {
+pub fn examine(config: &Config, history: &unanimo_runtime::history::Config) -> Vec<Finding> {
     // Without the `.` that a folder of the file's own leaves in the middle.
     let wanted: PathBuf = config.directory.components().collect();
     let place = nearest(&wanted);
@@ -25,7 +25,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     match Files::open(&place) {
         Ok(files) => {
             findings.push(file_system(config, &place, &files));
-            findings.push(space(config, &place));
+            findings.push(space(config, history, &place));
             findings.push(sync::examine(&files, &place));
         }
         Err(error) => {
@@ -102,7 +102,7 @@ fn file_system(config: &Config, place: &Path, files: &Files) -> Finding {
     }
 }
 
-fn space(config: &Config, place: &Path) -> Finding {
+fn space(config: &Config, history: &unanimo_runtime::history::Config, place: &Path) -> Finding {
     const CHECK: Check = Check::JournalSpace;
     let free = match statvfs(place) {
         Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
@@ -114,7 +114,10 @@ fn space(config: &Config, place: &Path) -> Finding {
             );
         }
     };
-    judge_space(config, free, held(&config.directory))
+    // A history elsewhere takes nothing here.
+    let here = history.file.starts_with(&config.directory);
+    let kept = if here { history.retention.size } else { 0 };
+    judge_space(config, kept, free, held(&config.directory))
 }
 
 /// What the journal has already, in bytes.
@@ -123,18 +126,18 @@ fn held(directory: &Path) -> u64 {
     entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).sum()
 }
 
-fn judge_space(config: &Config, free: u64, held: u64) -> Finding {
+fn judge_space(config: &Config, kept: u64, free: u64, held: u64) -> Finding {
     const CHECK: Check = Check::JournalSpace;
     let said = format!("{} free", units::size(free));
     if free < config.segment_size {
         let said = format!("{said}, and a segment takes {}", units::size(config.segment_size));
         return Finding::fail(CHECK, said, "make room: without it the gateway ends");
     }
-    // The segment that is written and the one after it count on top of what is kept.
-    let most = config.retention.size.saturating_add(2 * config.segment_size).saturating_sub(held);
+    // The segment that is written, the one after it, and one that history has not read to its end.
+    let most = kept.saturating_add(3 * config.segment_size).saturating_sub(held);
     if free < most {
-        let said = format!("{said}, and `journal.retention` may come to {} more", units::size(most));
-        return Finding::warn(CHECK, said, "make room, or lower `journal.retention.size`");
+        let said = format!("{said}, and journal and history may come to {} more", units::size(most));
+        return Finding::warn(CHECK, said, "make room, or lower `history.retention.size`");
     }
     Finding::ok(CHECK, said)
 }
@@ -147,7 +150,8 @@ mod tests {
     #[test]
     fn space_is_judged_by_what_the_journal_may_come_to() {
         let config = Config::new("journal");
-        let (segment, most) = (config.segment_size, config.retention.size + 2 * config.segment_size);
+        let (segment, kept) = (config.segment_size, 1 << 30);
+        let most = kept + 3 * segment;
         for (free, held, judgement) in [
             (segment - 1, 0, Judgement::Fail),
             (segment, 0, Judgement::Warn),
@@ -156,7 +160,7 @@ mod tests {
             // What is there already needs no more room.
             (segment, most - segment, Judgement::Ok),
         ] {
-            assert_eq!(judge_space(&config, free, held).judgement, judgement, "{free} {held}");
+            assert_eq!(judge_space(&config, kept, free, held).judgement, judgement, "{free} {held}");
         }
     }
 

@@ -134,7 +134,7 @@ fn examine(loaded: &Loaded, gateway: Option<&proc::Process>) -> Vec<Finding> {
     }
     let mut findings = vec![readable(config)];
     findings.extend(loaded.warnings.iter().map(in_the_file));
-    findings.extend(journal::examine(&config.journal));
+    findings.extend(journal::examine(&config.journal, &config.history));
     findings.extend(listeners::examine(config, gateway));
     findings.push(files::examine(config, gateway));
     findings.push(wall::examine());

@@ -21,7 +21,7 @@ fn judge(unix_seconds: u64) -> Finding {
     if (FIRST..LAST).contains(&unix_seconds) {
         return Finding::ok(Check::Clock, said);
     }
-    let advice = "set it, and keep it by NTP: the journal's retention and all times that are shown go by it";
+    let advice = "set it, and keep it by NTP: how long history and keys are kept goes by it, and all times that are shown";
     Finding::fail(Check::Clock, format!("it says {said}"), advice)
 }
 
