@@ -121,8 +121,11 @@ fn upper_bound(filter: &Filter, page: Page) -> (i64, [u8; 16]) {
     before.min(after)
 }
 
+/// A plan's number, and the first and the last id.
+type Wanted = (i64, (Id, Id));
+
 /// The plans that a filter may take, and the range of ids of which it takes any of them.
-fn wanted_plans(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<(i64, (Id, Id))>> {
+fn wanted_plans(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Wanted>> {
     let mut statement = connection.prepare_cached("SELECT plan, number FROM plans")?;
     let mut rows = statement.query([])?;
     let mut wanted = Vec::new();
@@ -155,7 +158,7 @@ fn names(plan: &Plan, text: &str) -> bool {
 /// The first and the last id whose text begins so.
 fn ids_that_begin(text: &str) -> Option<(Id, Id)> {
     let filled = |with: char| {
-        let rest = std::iter::repeat(with).take(Id::TEXT_LEN.checked_sub(text.len())?);
+        let rest = std::iter::repeat_n(with, Id::TEXT_LEN.checked_sub(text.len())?);
         text.to_ascii_lowercase().chars().chain(rest).collect::<String>().parse::<Id>().ok()
     };
     // The first character has room for more than an id has bits.

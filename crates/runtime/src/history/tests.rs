@@ -51,7 +51,7 @@ fn key(number: u64) -> Key {
 
 /// One that ended at this number of milliseconds, having begun a little before.
 fn past(number: u64, plan: &Arc<Named>, ended: u64) -> Past {
-    let commit = number % 3 != 0;
+    let commit = !number.is_multiple_of(3);
     Past {
         id: Id::from_bits(u128::from(number)),
         token: Token(number),
@@ -61,7 +61,7 @@ fn past(number: u64, plan: &Arc<Named>, ended: u64) -> Past {
         cause: (!commit).then_some((2, None)),
         began_unix_ms: ended.saturating_sub(number % 5),
         ended_unix_ms: ended,
-        key: (number % 4 == 0).then(|| (key(number), ended + 1000)),
+        key: number.is_multiple_of(4).then(|| (key(number), ended + 1000)),
         answer: ClientAnswer::json(200, format!("{{\"n\":{number}}}")).encode(),
         detail: detail::encode(&Timeline::default(), &[]),
     }

@@ -124,7 +124,7 @@ impl Writer {
         let now = self.journal.durable();
         // A worker leaves its note with the append of the end, or a moment later: what was durable a round ago has them.
         self.notes.collect();
-        let durable = if ending { now } else { std::mem::replace(&mut self.seen, Some(now)).unwrap_or(now) };
+        let durable = if ending { now } else { self.seen.replace(now).unwrap_or(now) };
         self.follow(durable)?;
         self.notes.shed();
         let (ended, _) = self.gathering.ended();
