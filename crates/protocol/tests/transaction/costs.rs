@@ -5,9 +5,9 @@ use std::sync::Arc;
 use unanimo_protocol::{Durability, Event, Mode, Outcome, Outline, Record, State};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cost {
-    calls: usize,
-    forced: usize,
+pub struct Cost {
+    pub calls: usize,
+    pub forced: usize,
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn votes(branches: usize, read_only: usize, refuser: usize) -> Vec<Outcome> {
 }
 
 /// From the beginning to the end: each branch is asked once and votes in its turn; who is told says that it is done.
-fn run(outline: Arc<Outline>, keyed: bool, votes: &[Outcome]) -> (State, Cost) {
+pub fn run(outline: Arc<Outline>, keyed: bool, votes: &[Outcome]) -> (State, Cost) {
     let mut bench = Bench::new(outline, keyed);
     let mut forced = forced_among(&bench.tell(Event::Submitted));
     let mut calls = 0;

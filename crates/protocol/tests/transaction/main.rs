@@ -7,6 +7,7 @@ mod catalogue;
 mod costs;
 mod print;
 mod safety;
+mod saga;
 mod share;
 mod support;
 mod table;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use unanimo_protocol::{
     Begun, BranchIndex, BranchOutline, BranchSet, Cause, Concluded, Digest, Durability, Event, Id, Key, Mode,
-    Operation, Outcome, Outline, Record, Render, Settled, Time, Token, Transaction, Verdict,
+    Operation, Outcome, Outline, Record, Render, Settled, Step, Time, Token, Transaction, Verdict,
 };
 
 pub const ID: Id = Id::from_bits(0x5eed);
@@ -70,6 +70,31 @@ pub fn asking(needs: &[&[u8]]) -> Arc<Outline> {
     let branch =
         |needs: &&[u8]| BranchOutline { needs: indices(needs), asks: true, ..BranchOutline::default() };
     made(Mode::TwoPhase, needs.iter().map(branch).collect())
+}
+
+/// A saga of these steps.
+pub fn saga(steps: &[BranchOutline]) -> Arc<Outline> {
+    made(Mode::Saga, steps.to_vec())
+}
+
+/// A step that can be compensated, and comes after these.
+pub fn compensatable(after: &[u8]) -> BranchOutline {
+    BranchOutline { after: indices(after), ..BranchOutline::default() }
+}
+
+/// The same at a service that keeps no marks.
+pub fn unfenced(after: &[u8]) -> BranchOutline {
+    BranchOutline { unfenced: true, ..compensatable(after) }
+}
+
+/// The point of no return.
+pub fn pivot(after: &[u8]) -> BranchOutline {
+    BranchOutline { step: Step::Pivot, ..compensatable(after) }
+}
+
+/// A step that acts after the verdict.
+pub fn retriable(after: &[u8]) -> BranchOutline {
+    BranchOutline { step: Step::Retriable, ..compensatable(after) }
 }
 
 fn made(mode: Mode, branches: Vec<BranchOutline>) -> Arc<Outline> {

@@ -4,7 +4,10 @@
 //! in no row of its state is answered with no record at all.
 
 use crate::print::{Cell, cell, fold, lines};
-use crate::support::{A, B, BALLOTS, Bench, Plain, asking, concluded, naming, outline, side_by_side};
+use crate::support::{
+    A, B, BALLOTS, Bench, Plain, asking, compensatable, concluded, naming, outline, pivot, retriable, saga,
+    side_by_side, unfenced,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use unanimo_protocol::{
@@ -30,6 +33,26 @@ fn a_second_wave_waits_for_the_first_and_is_rendered_once() {
 #[test]
 fn whoever_asks_lets_the_beginning_go_unwritten() {
     insta::assert_snapshot!(Table::of(asking(&[&[], &[]]), false).text());
+}
+
+#[test]
+fn saga_of_two_that_can_be_compensated() {
+    insta::assert_snapshot!(Table::of(saga(&[compensatable(&[]), compensatable(&[0])]), false).text());
+}
+
+#[test]
+fn saga_with_a_pivot() {
+    insta::assert_snapshot!(Table::of(saga(&[compensatable(&[]), pivot(&[0])]), false).text());
+}
+
+#[test]
+fn saga_with_a_retriable_step() {
+    insta::assert_snapshot!(Table::of(saga(&[compensatable(&[]), retriable(&[])]), false).text());
+}
+
+#[test]
+fn saga_with_an_unfenced_step() {
+    insta::assert_snapshot!(Table::of(saga(&[unfenced(&[]), compensatable(&[])]), false).text());
 }
 
 #[test]
@@ -72,10 +95,11 @@ enum Stand {
     Heuristic,
     SignedOff,
     Spared,
+    Held,
 }
 
 impl Stand {
-    const ALL: [Stand; 13] = [
+    const ALL: [Stand; 14] = [
         Stand::Idle,
         Stand::Asked,
         Stand::AskedAgain,
@@ -89,20 +113,24 @@ impl Stand {
         Stand::Heuristic,
         Stand::SignedOff,
         Stand::Spared,
+        Stand::Held,
     ];
 
     fn of(bench: &Bench, branch: BranchIndex) -> Stand {
-        let in_flight = bench.in_flight(branch).map(|(operation, attempt)| (operation.tells(), attempt));
+        let in_flight = bench.in_flight(branch);
+        let told = |verdict| bench.core.outline().mode().telling(verdict);
+        let untold = bench.core.untold().any(|untold| untold == branch);
         let owed = bench.core.due().any(|call| call.branch == branch);
         match (bench.core.progress(branch).unwrap(), bench.core.verdict()) {
             (Progress::Told, _) => Stand::Told,
             (Progress::Heuristic, _) => Stand::Heuristic,
             (Progress::SignedOff, _) => Stand::SignedOff,
-            (_, Some(_)) => match in_flight {
-                Some((Some(_), _)) => Stand::Telling,
-                Some((None, _)) => Stand::Overtaken,
+            (_, Some(_)) if !untold => Stand::Spared,
+            (_, Some(verdict)) => match in_flight {
+                Some((operation, _)) if operation == told(verdict) => Stand::Telling,
+                Some(_) => Stand::Overtaken,
                 None if owed => Stand::Untold,
-                None => Stand::Spared,
+                None => Stand::Held,
             },
             (Progress::Idle, None) => Stand::Idle,
             (Progress::Ready, None) => Stand::Ready,
@@ -120,7 +148,7 @@ impl Stand {
     fn seen_from_afar(self) -> Stand {
         match self {
             Stand::AskedAgain | Stand::Unsure => Stand::Asked,
-            Stand::Overtaken | Stand::Telling => Stand::Untold,
+            Stand::Overtaken | Stand::Telling | Stand::Held => Stand::Untold,
             near => near,
         }
     }
@@ -140,6 +168,7 @@ impl Stand {
             Stand::Heuristic => "heuristic",
             Stand::SignedOff => "signed off",
             Stand::Spared => "spared",
+            Stand::Held => "held back",
         }
     }
 
@@ -158,6 +187,7 @@ impl Stand {
             Stand::Heuristic => "ended against the verdict",
             Stand::SignedOff => "ended against the verdict, and a person has signed that off",
             Stand::Spared => "need not be told",
+            Stand::Held => "to be told, when others have heard or answered",
         }
     }
 
@@ -173,15 +203,19 @@ type Key = (Place, Stand, (usize, String), Stand);
 type Place = (State, bool);
 
 struct Table {
-    /// The records that follow, and the state after them.
-    rows: BTreeMap<Key, (String, String)>,
+    /// Whether its branches are not alike, so that each has rows of its own, and what one does makes a difference to the
+    /// other.
+    apart: bool,
+    /// The records that follow, and the state after them, for each branch; for the first one where they are alike.
+    rows: BTreeMap<(BranchIndex, Key), (String, String)>,
     due: BTreeMap<(BranchIndex, Place, Stand, Stand), Option<Operation>>,
 }
 
 impl Table {
     /// Walks through every state that can be reached, attempts beyond the third taken as the third.
     fn of(outline: Arc<Outline>, keyed: bool) -> Table {
-        let mut table = Table { rows: BTreeMap::new(), due: BTreeMap::new() };
+        let apart = outline.mode() == Mode::Saga;
+        let mut table = Table { apart, rows: BTreeMap::new(), due: BTreeMap::new() };
         let mut reached = BTreeSet::new();
         let fresh = Bench::new(outline.clone(), keyed);
         let mut waiting = vec![fresh, Bench::replayed(outline, keyed, Vec::new())];
@@ -206,7 +240,7 @@ impl Table {
     fn note_due(&mut self, bench: &Bench) {
         for (this, rest) in [(A, B), (B, A)] {
             let due = bench.core.due().find(|call| call.branch == this).map(|call| call.operation);
-            let rest = Stand::of(bench, rest).seen_from_afar();
+            let rest = self.seen_from_afar(Stand::of(bench, rest));
             let key = (this, place(bench), Stand::of(bench, this), rest);
             let known = self.due.entry(key).or_insert(due);
             assert_eq!(*known, due, "{key:?}: these words do not tell what is due");
@@ -218,30 +252,40 @@ impl Table {
         for (this, rest) in
             [(A, B), (B, A)].into_iter().filter(|(this, _)| told.is_none_or(|told| told == *this))
         {
-            check_the_rest(bench, rest, records, next);
+            check_the_rest(bench, rest, event, records, next);
             let words = records.iter().map(|record| record_word(record, event, this));
             let then = format!("{}: {}", place_word(place(next)), Stand::of(next, this).word());
             let result = (words.collect::<Vec<_>>().join(", "), then);
-            let stands = (Stand::of(bench, this), Stand::of(bench, rest).seen_from_afar());
-            let key = (place(bench), stands.0, event_word(event), stands.1);
+            let stands = (Stand::of(bench, this), self.seen_from_afar(Stand::of(bench, rest)));
+            let whose = if self.apart { this } else { A };
+            let key = (whose, (place(bench), stands.0, event_word(event), stands.1));
             let known = self.rows.entry(key.clone()).or_insert_with(|| result.clone());
             assert_eq!(*known, result, "{key:?}: these words do not tell what follows");
         }
     }
 
-    fn text(&self) -> String {
-        let legend: Vec<String> =
-            Stand::ALL.iter().map(|stand| format!("{:<11}  {}", stand.word(), stand.meaning())).collect();
-        [self.what_follows(), self.what_is_due(A), legend.join("\n")].join("\n")
+    fn seen_from_afar(&self, stand: Stand) -> Stand {
+        if self.apart { stand } else { stand.seen_from_afar() }
     }
 
-    /// Every row in which a record follows.
-    fn what_follows(&self) -> String {
-        let row = |(key, (records, next)): (&Key, &(String, String))| {
+    fn text(&self) -> String {
+        let held = self.due.keys().any(|(_, _, this, _)| *this == Stand::Held);
+        let legend = Stand::ALL.iter().filter(|stand| held || **stand != Stand::Held);
+        let legend: Vec<String> =
+            legend.map(|stand| format!("{:<11}  {}", stand.word(), stand.meaning())).collect();
+        let of = |branch| [self.what_follows(branch), self.what_is_due(branch)].join("\n");
+        let second = self.apart.then(|| ["The second branch.\n".to_owned(), of(B)].join("\n"));
+        [of(A)].into_iter().chain(second).chain([legend.join("\n")]).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Every row of a branch in which a record follows.
+    fn what_follows(&self, branch: BranchIndex) -> String {
+        let rows = self.rows.iter().filter(|((whose, _), _)| *whose == branch);
+        let row = |((_, key), (records, next)): (&(BranchIndex, Key), &(String, String))| {
             let (at, this, (place, event), rest) = key;
             [place_cell(*at), this.cell(), rest.cell(), cell(*place, event), cell(0, records), cell(0, next)]
         };
-        let mut rows: Vec<[Cell; 6]> = self.rows.iter().map(row).collect();
+        let mut rows: Vec<[Cell; 6]> = rows.map(row).collect();
         for column in [3, 2, 1] {
             rows = fold(rows, column);
         }
@@ -263,11 +307,14 @@ impl Table {
 }
 
 /// The rest changes by a verdict alone: then it is untold, or spared. A wave after a replay may have left before.
-fn check_the_rest(bench: &Bench, rest: BranchIndex, records: &[Record], next: &Bench) {
+fn check_the_rest(bench: &Bench, rest: BranchIndex, event: Event, records: &[Record], next: &Bench) {
     let (before, after) = (Stand::of(bench, rest), Stand::of(next, rest));
     let wave = records.iter().any(|record| matches!(record, Record::Wave(_)));
     match concluded(records) {
         None if wave && before == Stand::Idle => assert!(matches!(after, Stand::Idle | Stand::Unsure)),
+        // What cannot be written where there is no way back is asked for again.
+        None if event == Event::Unwritable => assert!(after == before || after == Stand::Unsure),
+        None if before == Stand::Held => assert!(matches!(after, Stand::Held | Stand::Untold)),
         None => assert_eq!(before, after),
         Some(concluded) if concluded.tell.contains(rest) => assert_eq!(after.seen_from_afar(), Stand::Untold),
         Some(_) => assert_eq!(after, Stand::Spared),
@@ -377,6 +424,10 @@ fn record_word(record: &Record, event: Event, this: BranchIndex) -> String {
 fn expected_cause(event: Event) -> Option<Cause> {
     match event {
         Event::Answered { branch, outcome: Outcome::Refused, .. } => Some(Cause::Refused(branch)),
+        // Who keeps no marks is not asked again.
+        Event::Answered { branch, outcome: Outcome::Ongoing | Outcome::Unknown, .. } => {
+            Some(Cause::Unanswered(branch))
+        }
         Event::DeadlinePassed => Some(Cause::Deadline),
         Event::Recovered => Some(Cause::Interrupted),
         Event::Unwritable => Some(Cause::Unwritable),
