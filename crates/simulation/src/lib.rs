@@ -28,6 +28,6 @@ mod world;
 
 pub use damage::{Came, Piece, Specimen};
 pub use mistake::Mistake;
-pub use small::{End, Small, Tried};
+pub use small::{End, Small, Steps, Tried};
 pub use trace::{Show, Trace};
 pub use world::{Cut, Point, Report, run, run_small};

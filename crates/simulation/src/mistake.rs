@@ -19,6 +19,8 @@ pub enum Mistake {
     DoesTwice,
     /// A participant knows a transaction by the beginning of its id, with which other ids begin too.
     KnowsByPrefix,
+    /// A participant refuses to make good what it has never done.
+    RefusesEmptyCompensation,
     /// A participant does not ask for the verdict of what it holds.
     NeverAsks,
     /// A participant that hears no verdict when it asks rolls back by itself.
@@ -33,13 +35,14 @@ pub enum Mistake {
 
 impl Mistake {
     /// The mistakes that stand around production code.
-    const AROUND: [Mistake; 11] = [
+    const AROUND: [Mistake; 12] = [
         Mistake::VotesBeforeSync,
         Mistake::ForgetsEarlyUndo,
         Mistake::WorksAfterUndo,
         Mistake::ForgetsRefusal,
         Mistake::DoesTwice,
         Mistake::KnowsByPrefix,
+        Mistake::RefusesEmptyCompensation,
         Mistake::NeverAsks,
         Mistake::PresumesByItself,
         Mistake::SilenceIsRefusal,
@@ -62,6 +65,7 @@ impl Mistake {
             Mistake::ForgetsRefusal => "forgets-refusal",
             Mistake::DoesTwice => "does-twice",
             Mistake::KnowsByPrefix => "knows-by-prefix",
+            Mistake::RefusesEmptyCompensation => "refuses-empty-compensation",
             Mistake::NeverAsks => "never-asks",
             Mistake::PresumesByItself => "presumes-by-itself",
             Mistake::SilenceIsRefusal => "silence-is-refusal",

@@ -5,7 +5,9 @@
 
 mod ends;
 mod promises;
+mod reloads;
 mod replays;
+mod saga;
 mod story;
 mod unwritten;
 
@@ -17,7 +19,7 @@ use crate::scenario::Route;
 use std::collections::BTreeMap;
 use unanimo_contract::{Digest, Id, Operation, ParticipantCall, Verdict};
 use unanimo_journal::Watermark;
-use unanimo_protocol::{BranchIndex, Cause, Concluded, Record, Settled, Time};
+use unanimo_protocol::{BranchIndex, Cause, Concluded, Durability, Record, Settled, Time};
 use unwritten::Submitted;
 
 /// Everything that is known of all transactions of a run.
@@ -28,6 +30,7 @@ pub(crate) struct Oracle {
     submissions: BTreeMap<u32, Submitted>,
     /// Which transaction a key stands for now.
     keys: BTreeMap<Digest, Id>,
+    /// Every route that ever was, in every form that it had.
     routes: Vec<Route>,
     /// The number of the gateway's process.
     life: u32,
@@ -102,10 +105,12 @@ impl Oracle {
                         self.blame(format!("{name}: branch {branch} has not ended against the verdict"));
                     }
                 }
-                Record::Wave(_) => {
+                Record::Wave(wave) => {
                     *self.sights.entry("second wave").or_default() += 1;
                     if let Some(story) = self.stories.get_mut(&id) {
                         story.wave = Some(stand);
+                        let volatile = wave.durability == Durability::Volatile;
+                        story.writes(&wave.calls, if volatile { Stand::Unwritten } else { stand });
                     }
                 }
                 Record::Sent { .. }
@@ -145,6 +150,7 @@ impl Oracle {
         let number = self.stories.len() as u32 + 1;
         let mut story = Story::new(number, self.life, now, route.plan.clone(), stand);
         (story.token, story.key) = (begun.token, begun.key);
+        story.writes(&begun.calls, stand);
         if self.stories.insert(id, story).is_some() {
             self.blame(format!("{id} was minted twice"));
         }
@@ -166,11 +172,12 @@ impl Oracle {
         let (seen, headless) = (story.seen, story.is_unwritten());
         *self.sights.entry(end_of(concluded)).or_default() += 1;
         story.conclude(concluded, stand);
+        story.writes(&concluded.calls, stand);
         let story = &*story;
         let unjust = match (concluded.verdict, concluded.cause) {
             (Verdict::Commit, Some(_)) => Some("it was committed for a cause of rollback".to_owned()),
             (Verdict::Commit, None) => {
-                let without = story.branches().find(|b| !story.has_voted(id, *b, participants));
+                let without = story.voters().find(|b| !story.has_voted(id, *b, participants));
                 let unanimous = without.map(|b| format!("it was committed without the vote of branch {b}"));
                 unanimous.or_else(|| story.false_receipt(id, participants))
             }
@@ -185,9 +192,7 @@ impl Oracle {
             (Verdict::Rollback, Some(Cause::Unusable(branch))) => {
                 Some(format!("branch {branch} is blamed for its answer, and no call names it"))
             }
-            (Verdict::Rollback, Some(Cause::Unanswered(branch))) => {
-                Some(format!("branch {branch} was given up, and no route has a bound on attempts"))
-            }
+            (Verdict::Rollback, Some(Cause::Unanswered(branch))) => story.gave_up_too_soon(branch),
             (Verdict::Rollback, Some(Cause::Unwritable)) => {
                 Some("its records fit into every segment here".to_owned())
             }
@@ -196,6 +201,7 @@ impl Oracle {
                 (story.life == life).then(|| "nothing has interrupted it".to_owned())
             }
         };
+        let unjust = unjust.or_else(|| story.concluded_against_its_pivot(id, concluded, participants));
         if headless {
             self.blame(format!("{name}: its verdict is written, and its beginning is not"));
         }
@@ -224,10 +230,14 @@ impl Oracle {
         let Some(story) = self.stories.get_mut(&id) else {
             return self.blame(format!("a call left for {id}, which never began"));
         };
-        let mut wrong = story.bytes_differ(call);
+        let mut wrong = story.goes_elsewhere(call).or_else(|| story.bytes_differ(call));
         wrong = wrong.or_else(|| story.attempt_is_out_of_order(call, life));
         story.left = true;
         let story = &*story;
+        if story.is_saga() {
+            let wrong = wrong.or_else(|| story.step_is_wrong(id, call, life, durable, participants));
+            return self.step_leaves(id, call, wrong);
+        }
         let unwritten = story.is_unwritten() && operation.tells() != Some(Verdict::Commit);
         let stands = |stand: Option<Stand>| unwritten || stand.is_some_and(|stand| stand.is_durable(durable));
         if !stands(story.begun) {
@@ -267,7 +277,9 @@ impl Oracle {
             return self.blame(format!("a participant worked for {id}, which never began"));
         };
         let marks = |other: BranchIndex| story.mark(id, other, participants);
-        let wrong = match marks(branch) {
+        let wrong =
+            if story.is_saga() { story.work_is_wrong(id, branch, operation, participants) } else { None };
+        let wrong = wrong.or_else(|| match marks(branch) {
             Some(Mark::InForce) => story
                 .branches()
                 .find(|other| !story.has_voted(id, *other, participants))
@@ -277,7 +289,7 @@ impl Oracle {
                 .find(|other| marks(*other) == Some(Mark::InForce))
                 .map(|other| format!("branch {branch} was rolled back, and branch {other} committed")),
             _ => None,
-        };
+        });
         let again = story.participant(branch, participants).is_some_and(|participant| {
             let deeds = participant.deeds_of(share);
             deeds.done > 1 || deeds.in_force > 1 || deeds.undone > 1

@@ -10,7 +10,7 @@ use crate::response::{Response, Temper};
 use crate::weather::Weather;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use unanimo_contract::{BranchIndex, Id, Operation, Verdict};
+use unanimo_contract::{BranchIndex, Id, Operation, Step, Verdict};
 use unanimo_protocol::Time;
 
 /// One branch of one transaction.
@@ -27,6 +27,8 @@ pub(crate) enum Mark {
     Refused,
     /// It was committed.
     InForce,
+    /// It has acted, as a step of a saga.
+    Acted,
     /// The work was undone.
     Undone,
     /// It was undone before it was done.
@@ -62,6 +64,10 @@ pub(crate) struct Arrival {
     pub(crate) exchange: Option<u64>,
     /// Whether it says where the participant may ask for the verdict.
     pub(crate) asks: bool,
+    /// What the branch is to a saga.
+    pub(crate) step: Step,
+    /// Whether it must carry its client's credential, and does not.
+    pub(crate) lacks_credential: bool,
 }
 
 /// What a participant does about a call.
@@ -116,7 +122,10 @@ impl Participant {
 
     /// Whether it voted for commit and still knows it. One that breaks its word does so later, and knows it.
     pub(crate) fn has_voted(&self, share: Share) -> bool {
-        matches!(self.marks.get(&share), Some(Mark::Held | Mark::ReadOnly | Mark::InForce | Mark::Broken))
+        let yes = |mark: &Mark| {
+            matches!(mark, Mark::Held | Mark::ReadOnly | Mark::InForce | Mark::Acted | Mark::Broken)
+        };
+        self.marks.get(&share).is_some_and(yes) || self.temper.plain && self.deeds_of(share).done > 0
     }
 
     /// What really happened to a branch.
@@ -164,8 +173,10 @@ impl Participant {
         }
         let mark = self.remembered(call.share);
         match call.operation.tells() {
+            None if call.lacks_credential => Ok(self.turn_away(call)),
             None => Ok(self.first(call, mark, weather, dice)),
             Some(Verdict::Commit) => self.commit(call, mark, weather, dice),
+            Some(Verdict::Rollback) if self.temper.plain => Ok(self.take_back(call, weather, dice)),
             Some(Verdict::Rollback) => self.undo(call, mark, weather, dice),
         }
     }
@@ -192,10 +203,12 @@ impl Participant {
     ) -> Option<(Arrival, Response)> {
         let running = self.running.get(&share).filter(|running| running.work == work).copied()?;
         self.running.remove(&share);
-        self.marks.insert(share, running.decision);
+        if !self.temper.plain {
+            self.marks.insert(share, running.decision);
+        }
         let deeds = self.deeds.entry(share).or_default();
         match running.decision {
-            Mark::Held => deeds.done += 1,
+            Mark::Held | Mark::Acted => deeds.done += 1,
             Mark::ReadOnly => deeds.read_only = true,
             Mark::Refused => deeds.refusals += 1,
             Mark::InForce => deeds.in_force += 1,
@@ -205,7 +218,7 @@ impl Participant {
             return Some((running.call, Response::error(dice)));
         }
         let response = match running.call.operation.tells() {
-            None => self.vote(running.decision, share, dice),
+            None => self.vote(running.decision, running.call, dice),
             Some(_) if running.decision == Mark::Broken => Response::word("refused"),
             Some(_) => self.temper.done(dice),
         };
@@ -215,7 +228,7 @@ impl Participant {
     fn first(&mut self, call: Arrival, mark: Option<Mark>, weather: &Weather, dice: &mut Dice) -> Reaction {
         let again = match mark {
             None => true,
-            Some(Mark::Held) => self.mistake == Some(Mistake::DoesTwice),
+            Some(Mark::Held | Mark::Acted) => self.mistake == Some(Mistake::DoesTwice),
             Some(Mark::Refused) => self.mistake == Some(Mistake::ForgetsRefusal),
             Some(Mark::Undone | Mark::Fenced) => self.mistake == Some(Mistake::WorksAfterUndo),
             Some(Mark::ReadOnly | Mark::InForce | Mark::Broken) => false,
@@ -224,18 +237,27 @@ impl Participant {
             if matches!(mark, Mark::Refused | Mark::Undone | Mark::Fenced) {
                 self.deeds.entry(call.share).or_default().refusals += 1;
             }
-            return Reaction::Answer(self.vote(mark, call.share, dice));
+            return Reaction::Answer(self.vote(mark, call, dice));
         }
         let decision = match () {
-            () if dice.chance(self.temper.refuses) => Mark::Refused,
+            // Who acts after the verdict may not refuse.
+            () if call.step != Step::Retriable && dice.chance(self.temper.refuses) => Mark::Refused,
             () if dice.chance(self.temper.reads_only) => Mark::ReadOnly,
+            () if call.operation == Operation::Act => Mark::Acted,
             () => Mark::Held,
         };
         let takes = self.begin(call, decision, weather, dice);
-        if self.mistake == Some(Mistake::VotesBeforeSync) && decision == Mark::Held {
-            return Reaction::WorkAndAnswer(takes, self.vote(decision, call.share, dice));
+        let did = matches!(decision, Mark::Held | Mark::Acted);
+        if self.mistake == Some(Mistake::VotesBeforeSync) && did {
+            return Reaction::WorkAndAnswer(takes, self.vote(decision, call, dice));
         }
         Reaction::Work(takes)
+    }
+
+    /// Its gate lets nobody in without the credential: nothing is done, and nothing remembered.
+    fn turn_away(&mut self, call: Arrival) -> Reaction {
+        self.deeds.entry(call.share).or_default().refusals += 1;
+        Reaction::Answer(Response::status(401))
     }
 
     fn commit(
@@ -253,7 +275,7 @@ impl Participant {
             }
             Some(Mark::Broken) => Ok(Reaction::Answer(Response::word("refused"))),
             Some(Mark::InForce | Mark::ReadOnly) => Ok(Reaction::Answer(self.temper.done(dice))),
-            None | Some(Mark::Refused | Mark::Undone | Mark::Fenced) => {
+            None | Some(Mark::Refused | Mark::Undone | Mark::Fenced | Mark::Acted) => {
                 Err(format!("{} was told to commit, and knows no vote for it: {mark:?}", self.name))
             }
         }
@@ -267,7 +289,17 @@ impl Participant {
         dice: &mut Dice,
     ) -> Result<Reaction, Wrong> {
         match mark {
-            Some(Mark::Held) => Ok(Reaction::Work(self.begin(call, Mark::Undone, weather, dice))),
+            Some(Mark::Acted) if call.step != Step::Compensatable => {
+                Err(format!("{} was told to make good what cannot be", self.name))
+            }
+            Some(Mark::Held | Mark::Acted) => {
+                Ok(Reaction::Work(self.begin(call, Mark::Undone, weather, dice)))
+            }
+            None if self.mistake == Some(Mistake::RefusesEmptyCompensation)
+                && call.operation == Operation::Compensate =>
+            {
+                Ok(Reaction::Answer(self.temper.refused(dice)))
+            }
             None if self.mistake == Some(Mistake::ForgetsEarlyUndo) => {
                 Ok(Reaction::Answer(self.temper.done(dice)))
             }
@@ -282,6 +314,15 @@ impl Participant {
                 Err(format!("{} was told to undo what it was told to commit", self.name))
             }
         }
+    }
+
+    /// It knows things, and no transactions: what is there is taken back, what is not there is not found.
+    fn take_back(&mut self, call: Arrival, weather: &Weather, dice: &mut Dice) -> Reaction {
+        let Deeds { done, undone, .. } = self.deeds_of(call.share);
+        if done > undone {
+            return Reaction::Work(self.begin(call, Mark::Undone, weather, dice));
+        }
+        Reaction::Answer(Response::status(dice.pick([404, 410])))
     }
 
     /// A call meets another one of its branch that is still at work.
@@ -312,10 +353,13 @@ impl Participant {
     }
 
     /// The answer to a first operation: the same key hears the same, whatever came since.
-    fn vote(&self, mark: Mark, share: Share, dice: &mut Dice) -> Response {
+    fn vote(&self, mark: Mark, call: Arrival, dice: &mut Dice) -> Response {
+        let receipt = || receipt(&self.name, call.share);
         match mark {
-            Mark::Held | Mark::InForce => self.temper.done(dice).with_body(receipt(&self.name, share)),
-            Mark::ReadOnly => Response::word("read-only").with_body(receipt(&self.name, share)),
+            Mark::Held | Mark::InForce | Mark::Acted => self.temper.done(dice).with_body(receipt()),
+            Mark::ReadOnly => Response::word("read-only").with_body(receipt()),
+            // A pivot's no to a later attempt is believed by its own word alone.
+            _ if call.step == Step::Pivot && call.attempt > 1 => Response::word("refused"),
             Mark::Refused | Mark::Undone | Mark::Fenced | Mark::Broken => self.temper.refused(dice),
         }
     }

@@ -37,6 +37,8 @@ pub(crate) struct Temper {
     pub(crate) fences_what_runs: bool,
     /// Commits of a thousand that it answers with an undo and a refusal: a heuristic end.
     pub(crate) breaks_its_word: u32,
+    /// Whether it is a service like any other, which keeps no marks: what it is asked for twice it does twice.
+    pub(crate) plain: bool,
     /// How long it takes for a first operation, where that is always the same.
     pub(crate) takes: Option<Duration>,
 }
@@ -49,8 +51,15 @@ impl Temper {
             reads_only: dice.pick([0, 100, 400]),
             fences_what_runs: dice.chance(500),
             breaks_its_word: if dice.chance(20) { 100 } else { 0 },
+            plain: false,
             takes: None,
         }
+    }
+
+    /// One that keeps no marks.
+    pub(crate) fn draw_plain(dice: &mut Dice) -> Temper {
+        let drawn = Temper::draw(dice);
+        Temper { plain: true, reads_only: 0, fences_what_runs: false, breaks_its_word: 0, ..drawn }
     }
 
     /// It was done, now or before.

@@ -1,5 +1,7 @@
 //! What a seed is about: the routes, the participants, the clients, and the gateway's settings.
 
+pub(crate) mod saga;
+
 use crate::dice::Dice;
 use crate::response::Temper;
 use crate::weather::Weather;
@@ -8,7 +10,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::plan::{LANGUAGE, digest};
-use unanimo_contract::{AnswerAt, BranchPlan, Digest, Key, Mode, Plan, RefusedPlan, ResponsePlan};
+use unanimo_contract::{AnswerAt, BranchPlan, Digest, Key, Mode, Plan, RefusedPlan, ResponsePlan, Step};
 use unanimo_coordinator::Retry;
 use unanimo_journal::Config;
 use unanimo_protocol::Time;
@@ -19,8 +21,14 @@ const DEADLINES_MS: [u64; 3] = [800, 2000, 5000];
 /// What a call says that names the first branch's answer.
 pub(crate) const RECEIPT_OF_THE_FIRST: &str = "${branches.b0.response.receipt}";
 
-/// How many services there are.
+/// How many services keep a participant's duties.
 const PARTICIPANTS: u64 = 4;
+
+/// The place of the one that keeps none of them.
+pub(crate) const PLAIN: usize = PARTICIPANTS as usize;
+
+/// Routes take turns with the modes.
+const MODES: [Mode; 3] = [Mode::TwoPhase, Mode::Tcc, Mode::Saga];
 
 /// The least crashes of one storm.
 const CRASHES_LEAST: u64 = 2;
@@ -37,6 +45,8 @@ pub(crate) struct Scenario {
     pub(crate) tempers: Vec<Temper>,
     pub(crate) routes: Vec<Route>,
     pub(crate) errands: Vec<Errand>,
+    /// When the configuration changes.
+    pub(crate) reloads: Vec<Time>,
     pub(crate) retry: Retry,
     pub(crate) open_limit: usize,
     pub(crate) journal: Config,
@@ -71,7 +81,8 @@ impl Scenario {
         let weather = Weather::draw(dice);
         let heals_at = Time(dice.within(2_000_000, 10_000_000));
         let mut tempers: Vec<Temper> = (0..PARTICIPANTS).map(|_| Temper::draw(dice)).collect();
-        let routes: Vec<Route> = (0..dice.within(2, 4)).map(|number| Route::draw(number, dice)).collect();
+        tempers.push(Temper::draw_plain(dice));
+        let routes: Vec<Route> = (0..dice.within(3, 5)).map(|number| Route::draw(number, dice)).collect();
         let errands = draw_errands(&routes, heals_at, dice);
         let forgets = dice.chance(100);
         let open_limit = dice.pick([1000, 1000, 1000, 5]);
@@ -85,6 +96,7 @@ impl Scenario {
             tempers,
             routes,
             errands,
+            reloads: (0..dice.pick([0, 1, 3])).map(|_| Time(dice.below(heals_at.0))).collect(),
             retry: draw_retry(dice),
             open_limit,
             journal: draw_journal(dice),
@@ -116,10 +128,11 @@ fn draw_journal(dice: &mut Dice) -> Config {
 
 impl Route {
     /// Routes take turns with the modes. The first one has a branch at every participant.
-    fn draw(number: u64, dice: &mut Dice) -> Route {
-        let mode = if number.is_multiple_of(2) { Mode::TwoPhase } else { Mode::Tcc };
+    pub(crate) fn draw(number: u64, dice: &mut Dice) -> Route {
+        let mode = MODES[number as usize % MODES.len()];
         let deadline_ms = dice.pick(DEADLINES_MS);
         let mut branches: Vec<BranchPlan> = match number {
+            _ if mode == Mode::Saga => saga::draw(dice),
             0 => (0..PARTICIPANTS).map(|at| draw_branch(at, at, dice)).collect(),
             _ => (0..dice.within(1, 4)).map(|at| draw_branch(at, dice.below(PARTICIPANTS), dice)).collect(),
         };
@@ -187,13 +200,14 @@ pub(crate) fn names_the_first(branches: &mut [BranchPlan]) {
     }
 }
 
-/// An answer that shows every branch's receipt.
+/// An answer that shows the receipt of every branch that has acted by then.
 fn respond(branches: &[BranchPlan]) -> ResponsePlan {
     let receipt = |branch: &BranchPlan| {
         let expression = format!("${{branches.{}.response.receipt}}", branch.name);
         (branch.name.clone(), Value::from(expression))
     };
-    let mut body: Map<String, Value> = branches.iter().map(receipt).collect();
+    let acted = branches.iter().filter(|branch| branch.step != Step::Retriable);
+    let mut body: Map<String, Value> = acted.map(receipt).collect();
     body.insert("transaction".into(), Value::from("${transaction.id}"));
     ResponsePlan { status: 201, headers: Vec::new(), body: Some(Value::Object(body)) }
 }
@@ -209,7 +223,7 @@ fn draw_errands(routes: &[Route], heals_at: Time, dice: &mut Dice) -> Vec<Errand
     let mut errands: Vec<Errand> = Vec::with_capacity(2 * count as usize);
     for number in 0..count {
         // Each mode has its turn.
-        let route = if number < 2 { number } else { dice.below(routes.len() as u64) };
+        let route = if number < MODES.len() as u64 { number } else { dice.below(routes.len() as u64) };
         let at = Time(dice.below(heals_at.0 * 4 / 5));
         let body = format!("{{\"account\":\"a{number}\",\"amount\":{number}.10}}");
         let errand = fresh(number, at, route, Bytes::from(body), keyed, dice);

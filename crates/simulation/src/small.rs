@@ -1,14 +1,14 @@
-//! Small worlds: one transaction of two branches in calm weather, so that every crash can be tried, and every two.
+//! Small worlds: one transaction of two or three branches in calm weather, so that every crash can be tried, and every two.
 
 use crate::dice::Dice;
 use crate::response::{Style, Temper};
-use crate::scenario::{Errand, Route, Scenario, draw_branch, names_the_first};
+use crate::scenario::{Errand, Route, Scenario, draw_branch, names_the_first, saga};
 use crate::weather::Weather;
 use crate::{Cut, Mistake, Point, Report, Show, Trace, run_small};
 use std::fmt;
 use std::time::Duration;
 use unanimo_contract::plan::digest;
-use unanimo_contract::{BranchPlan, Key, Mode, Plan};
+use unanimo_contract::{BranchPlan, Key, Mode, Plan, Step};
 use unanimo_coordinator::Retry;
 use unanimo_journal::Config;
 use unanimo_protocol::Time;
@@ -33,6 +33,17 @@ pub enum End {
     TimeOut,
 }
 
+/// What the branches of a small world's saga are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steps {
+    /// Two that can be compensated, one after the other.
+    Ordered,
+    /// One that can be compensated, the pivot, and one that only goes forward.
+    Pivot,
+    /// One that can be compensated, and one at a service that keeps no marks.
+    Unfenced,
+}
+
 /// A small world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Small {
@@ -46,6 +57,8 @@ pub struct Small {
     pub waits: bool,
     /// Whether both participants ask for the verdict, so that the beginning need not be written.
     pub asks: bool,
+    /// The steps of a saga; `None` in every other mode.
+    pub steps: Option<Steps>,
 }
 
 /// How much was tried.
@@ -58,18 +71,26 @@ pub struct Tried {
 }
 
 impl Small {
-    /// Both modes, each with every end: with a key and without, with calls that wait for answers, and, where that changes
-    /// what is written, with participants that ask.
+    /// Every mode, each with every end: with a key and without, with calls that wait for answers, and, where that changes
+    /// what is written, with participants that ask, or with other steps.
     pub fn all() -> impl Iterator<Item = Small> {
         let modes = [Mode::TwoPhase, Mode::Tcc].into_iter();
         let ends = [End::Commit, End::Refusal, End::TimeOut];
         let worlds = modes.flat_map(move |mode| ends.map(|end| (mode, end)));
         let told = [(true, false, false), (false, false, false), (true, true, false)];
         let kinds = told.into_iter().chain([(false, false, true), (false, true, true)]);
-        worlds.flat_map(move |(mode, end)| {
+        let ballots = worlds.flat_map(move |(mode, end)| {
             let kinds = kinds.clone().filter(move |(_, _, asks)| !asks || mode == Mode::TwoPhase);
-            kinds.map(move |(keyed, waits, asks)| Small { mode, end, keyed, waits, asks })
-        })
+            kinds.map(move |(keyed, waits, asks)| Small { mode, end, keyed, waits, asks, steps: None })
+        });
+        let steps = [(Steps::Ordered, false), (Steps::Pivot, true), (Steps::Unfenced, false)];
+        let sagas = steps.into_iter().flat_map(move |(steps, waits)| {
+            ends.map(|end| {
+                let (mode, steps) = (Mode::Saga, Some(steps));
+                Small { mode, end, keyed: true, waits, asks: false, steps }
+            })
+        });
+        ballots.chain(sagas)
     }
 
     /// Tries every crash, and every two crashes where `pairs` says so. The first broken promise comes back with its story.
@@ -123,7 +144,7 @@ impl Small {
 
 impl fmt::Display for Small {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Small { mode, end, keyed, waits, asks } = self;
+        let Small { mode, end, keyed, waits, asks, steps } = self;
         let end = match end {
             End::Commit => "commit",
             End::Refusal => "refusal",
@@ -131,7 +152,14 @@ impl fmt::Display for Small {
         };
         let key = if *keyed { "with a key" } else { "without a key" };
         let waits = if *waits { ", in two waves" } else { "" };
-        write!(f, "{}, {end}, {key}{waits}{}", mode.as_str(), if *asks { ", asking" } else { "" })
+        let steps = match steps {
+            None => "",
+            Some(Steps::Ordered) => ", in an order",
+            Some(Steps::Pivot) => ", with a pivot and a retriable step",
+            Some(Steps::Unfenced) => ", with a step without marks",
+        };
+        let asks = if *asks { ", asking" } else { "" };
+        write!(f, "{}, {end}, {key}{waits}{asks}{steps}", mode.as_str())
     }
 }
 
@@ -146,6 +174,7 @@ impl Scenario {
             reads_only: 0,
             fences_what_runs: false,
             breaks_its_word: 0,
+            plain: false,
             takes: None,
         };
         let second = match small.end {
@@ -159,7 +188,7 @@ impl Scenario {
         Scenario {
             weather: Weather::calm(),
             heals_at: Time(0),
-            tempers: vec![calm, second],
+            tempers: vec![calm, second, calm, calm, Temper { plain: true, ..second }],
             routes: vec![route],
             errands: vec![Errand {
                 route: 0,
@@ -169,6 +198,7 @@ impl Scenario {
                 curiosity: 1,
                 ..errand
             }],
+            reloads: Vec::new(),
             open_limit: 1000,
             retry: Retry {
                 initial: Duration::from_millis(200),
@@ -190,7 +220,10 @@ fn small_route(small: Small, drawn: &Scenario, dice: &mut Dice) -> Route {
         asks: small.asks,
         ..draw_branch(at, at, dice)
     };
-    let mut branches = [0, 1].map(branch);
+    let mut branches: Vec<BranchPlan> = match small.steps {
+        None => [0, 1].map(branch).into(),
+        Some(steps) => steps_of(steps, [0, 1, 2].map(branch)),
+    };
     if small.waits {
         names_the_first(&mut branches);
     }
@@ -198,9 +231,18 @@ fn small_route(small: Small, drawn: &Scenario, dice: &mut Dice) -> Route {
         mode: small.mode.as_str().into(),
         deadline_ms: DEADLINE_MS,
         answer_timeout_ms: 2 * DEADLINE_MS,
-        branches: branches.into(),
+        branches,
         respond: None,
         refused: None,
         ..Plan::clone(&drawn.routes[0].plan)
     })
+}
+
+fn steps_of(steps: Steps, [first, second, third]: [BranchPlan; 3]) -> Vec<BranchPlan> {
+    let first = BranchPlan { compensate: Some(saga::compensation(0)), ..first };
+    match steps {
+        Steps::Ordered => vec![first, BranchPlan { after: vec![0], ..second }],
+        Steps::Pivot => vec![first, saga::pivot(second, 1), BranchPlan { step: Step::Retriable, ..third }],
+        Steps::Unfenced => vec![first, saga::without_marks(second)],
+    }
 }

@@ -14,6 +14,7 @@ mod clients;
 mod cuts;
 mod network;
 mod process;
+mod reload;
 
 use crate::Mistake;
 use crate::damage::{SEGMENT_SIZE, SEGMENTS, USED};
@@ -30,9 +31,12 @@ use crate::weather::Weather;
 use clients::Client;
 use cuts::Cuts;
 pub use cuts::{Cut, Point};
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
 use network::Exchange;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::{Id, Token};
 use unanimo_coordinator::WaiterId;
@@ -148,6 +152,8 @@ enum Event {
     Hear(usize, Option<Heard>),
     /// There is room on the disk again.
     Room,
+    /// The configuration has changed.
+    Reload,
     /// The storm is over.
     Heal,
 }
@@ -173,7 +179,9 @@ struct World {
     oracle: Oracle,
     participants: Vec<Participant>,
     clients: Vec<Client>,
-    /// Who waits for an answer of the present process, and since when.
+    /// What every client shows, and nobody writes down.
+    credentials: Arc<[(HeaderName, HeaderValue)]>,
+    /// Who waits for an answer of the present process, and when it must have come at the latest.
     waiters: BTreeMap<WaiterId, (usize, Time)>,
     gateway: Option<Gateway>,
     lives: u32,
@@ -206,6 +214,7 @@ impl World {
             oracle: Oracle::new(scenario.routes.clone(), scenario.forgets),
             participants: scenario.tempers.iter().copied().enumerate().map(participant).collect(),
             clients: scenario.errands.iter().cloned().map(Client::new).collect(),
+            credentials: Arc::new([(AUTHORIZATION, HeaderValue::from_static("Bearer t"))]),
             waiters: BTreeMap::new(),
             gateway: None,
             lives: 0,
@@ -224,6 +233,9 @@ impl World {
         };
         world.queue.push(Time(0), Event::Start);
         world.queue.push(world.scenario.heals_at, Event::Heal);
+        for at in &world.scenario.reloads {
+            world.queue.push(*at, Event::Reload);
+        }
         for (client, errand) in world.scenario.errands.iter().enumerate() {
             world.queue.push(errand.at, Event::Ask(client));
         }
@@ -288,6 +300,7 @@ impl World {
             Event::Look(client, id, token) => self.look(client, id, token),
             Event::Hear(client, heard) => self.hear(client, heard),
             Event::Room => self.disk_space = None,
+            Event::Reload => self.reload(),
             Event::Heal => self.heal(),
         }
         if gateways {

@@ -31,6 +31,20 @@ const SIGHTS: &[&str] = &[
     "only read, unwritten",
     "rolled back, unwritten",
     "forgotten, and presumed",
+    // What sagas come to.
+    "unanswered",
+    "a step left",
+    "went on after a crash",
+    "a pivot left",
+    "a retriable step left",
+    "compensated",
+    "compensated by a call of its own",
+    "compensated without marks",
+    "compensation before its action",
+    "undo without marks",
+    // What happens to the configuration.
+    "reloaded",
+    "reloaded while transactions were open",
     // What happens to the process and its disk.
     "torn tail",
     "power cut in a write",

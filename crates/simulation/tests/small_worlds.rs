@@ -6,7 +6,9 @@
     reason = "a test may stop at the first surprise, and say what it saw"
 )]
 
-use unanimo_protocol::planted::Mistake::{CountsAnew, DamageIsTorn, SettlesBeforeSync};
+use unanimo_protocol::planted::Mistake::{
+    CountsAnew, DamageIsTorn, IntentUnrecorded, SagaRollbackLazy, SettlesBeforeSync,
+};
 use unanimo_simulation::{Came, Mistake, Small, Specimen, Tried};
 
 #[test]
@@ -20,7 +22,8 @@ fn no_crash_breaks_a_promise_wherever_it_comes() {
 
 #[test]
 fn a_mistake_that_needs_a_crash_is_found() {
-    for mistake in [CountsAnew, SettlesBeforeSync].map(Mistake::Code) {
+    let of_sagas = [IntentUnrecorded, SagaRollbackLazy];
+    for mistake in [CountsAnew, SettlesBeforeSync].into_iter().chain(of_sagas).map(Mistake::Code) {
         assert!(Small::all().any(|small| small.try_all(false, Some(mistake)).is_err()), "{mistake:?}");
     }
 }

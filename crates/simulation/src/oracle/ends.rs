@@ -15,7 +15,9 @@ impl Oracle {
         story.end = story.verdict();
         let story = &*story;
         let untold = |mark| matches!(mark, Some(Mark::Held | Mark::Broken));
-        let untold = story.branches().find(|branch| untold(story.mark(id, *branch, participants)));
+        let untold = story.branches().find(|branch| {
+            untold(story.mark(id, *branch, participants)) || story.is_undone_saga(id, *branch, participants)
+        });
         let number = story.number;
         if let Some(branch) = untold {
             self.blame(format!("T{number} ended, and branch {branch} has not done what it was told"));
@@ -56,6 +58,7 @@ impl Oracle {
                 let mark = story.mark(*id, branch, participants);
                 let deeds = story.deeds(*id, branch, participants);
                 let right = match verdict {
+                    _ if story.is_saga() => story.ends_right(verdict, *id, branch, participants),
                     Some(Verdict::Commit) => match mark {
                         Some(Mark::InForce) => (deeds.done, deeds.in_force, deeds.undone) == (1, 1, 0),
                         Some(Mark::ReadOnly) => deeds.done == 0,

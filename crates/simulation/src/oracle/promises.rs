@@ -50,6 +50,7 @@ impl Oracle {
         }
         story.promised |= !unwritten;
         if reply.answer.status == 202 {
+            story.saga.left_alone = true;
             *self.sights.entry("accepted").or_default() += 1;
             return match address_of(&reply.answer) {
                 Some((named, token)) if named == id && token == story.token => Heard::LookAt(id, token),
@@ -136,6 +137,7 @@ impl Oracle {
         }
         // What may go unwritten was looked at as it was concluded.
         let binding = (verdict == Verdict::Commit && !story.is_unwritten()) || story.key.is_some();
+        let binding = binding || story.is_saga();
         if binding && !written.stand.is_durable(durable) {
             wrong = Some("an answer left before its verdict was durable (S4)");
         }
@@ -160,7 +162,9 @@ impl Oracle {
         let Some(story) = self.stories.get(&id) else { return };
         let number = story.number;
         let in_force = |story: &Story, branch| {
-            matches!(story.mark(id, branch, participants), Some(Mark::InForce | Mark::ReadOnly))
+            let in_force =
+                matches!(story.mark(id, branch, participants), Some(Mark::InForce | Mark::ReadOnly));
+            in_force || story.is_saga() && story.has_voted(id, branch, participants)
         };
         let untrue = match story.verdict() {
             Some(Verdict::Rollback) if story.is_unwritten() => story.holds_somewhere(id, participants),

@@ -12,6 +12,7 @@ impl Oracle {
             story.begun = None;
             story.concluded = None;
             story.wave = None;
+            story.saga.life_begins();
             story.ended = false;
             story.heuristic = None;
         }
@@ -26,11 +27,18 @@ impl Oracle {
             Record::Begun(begun) => {
                 story.begun = Some(Stand::Replayed);
                 story.wave = (begun.waves > 1).then_some(Stand::Replayed);
+                story.writes(&begun.calls, Stand::Replayed);
             }
-            Record::Concluded(concluded) => story.conclude(concluded, Stand::Replayed),
+            Record::Concluded(concluded) => {
+                story.conclude(concluded, Stand::Replayed);
+                story.writes(&concluded.calls, Stand::Replayed);
+            }
             Record::Ended => story.ended = true,
             Record::Heuristic { branch } => story.heuristic = Some(*branch),
-            Record::Wave(_) => story.wave = Some(Stand::Replayed),
+            Record::Wave(wave) => {
+                story.wave = Some(Stand::Replayed);
+                story.writes(&wave.calls, Stand::Replayed);
+            }
             Record::Sent { .. }
             | Record::Answered { .. }
             | Record::Acted { .. }
@@ -66,6 +74,9 @@ impl Oracle {
                 }
                 (Some(_), Some(Verdict::Rollback)) if verdict == Some(Verdict::Commit) => {
                     Some("came back as committed, and somebody has heard a rollback (S3)".to_owned())
+                }
+                (Some(_), Some(Verdict::Rollback)) if verdict.is_none() && story.is_saga() => {
+                    Some("lost its rollback, and somebody has heard of it".to_owned())
                 }
                 (Some(_), _) if story.heuristic_shown && story.heuristic.is_none() => {
                     Some("lost its heuristic end".to_owned())

@@ -1,5 +1,6 @@
 //! What the oracle knows of one transaction.
 
+use super::saga::Saga;
 use crate::participant::{Deeds, Mark, Participant, receipt_text};
 use crate::scenario::RECEIPT_OF_THE_FIRST;
 use bytes::Bytes;
@@ -58,6 +59,8 @@ pub(crate) struct Story {
     pub(crate) concluded: Option<Written>,
     /// The calls that name answers, once they are written.
     pub(crate) wave: Option<Stand>,
+    /// What is known of it beside that, where it is a saga.
+    pub(crate) saga: Saga,
     pub(crate) ended: bool,
     /// Whether it had ended in any process.
     pub(crate) ever_ended: bool,
@@ -77,7 +80,8 @@ pub(crate) struct Story {
     pub(crate) promised: bool,
     /// Whether its commit was told and not written, since every branch only read.
     pub(crate) only_read: bool,
-    bytes: BTreeMap<BranchIndex, (Headers, Bytes)>,
+    /// By branch, and whether it is a compensation that is a call of its own.
+    bytes: BTreeMap<(BranchIndex, bool), (Headers, Bytes)>,
     paths: BTreeMap<(BranchIndex, Operation), String>,
     attempts: BTreeMap<(BranchIndex, Operation), (u32, u32)>,
 }
@@ -94,6 +98,7 @@ impl Story {
             begun: Some(stand),
             concluded: None,
             wave: None,
+            saga: Saga::default(),
             ended: false,
             ever_ended: false,
             end: None,
@@ -196,11 +201,18 @@ impl Story {
         body.is_some_and(|body| body["receipt"] == RECEIPT_OF_THE_FIRST)
     }
 
+    /// Whether a call goes to another service than the plan names with which the transaction began.
+    pub(crate) fn goes_elsewhere(&self, call: &ParticipantCall) -> Option<String> {
+        let named = self.plan.branch(call.branch).is_some_and(|branch| branch.service == *call.service);
+        (!named).then(|| format!("{} is not the service of the plan with which it began", call.service))
+    }
+
     /// Whether a call's bytes are not those of the branch's other calls.
     pub(crate) fn bytes_differ(&mut self, call: &ParticipantCall) -> Option<String> {
         let path = (call.branch, call.operation);
         let first = || (call.headers.to_vec(), call.body.clone());
-        let (headers, body) = self.bytes.entry(call.branch).or_insert_with(first);
+        let own = self.compensates_by_own_call(call);
+        let (headers, body) = self.bytes.entry((call.branch, own)).or_insert_with(first);
         let same = *headers == *call.headers
             && *body == call.body
             && self.paths.entry(path).or_insert_with(|| call.path.clone()) == &call.path;
@@ -215,6 +227,9 @@ impl Story {
             _ if life != self.life => 2,
             _ => 1,
         };
+        if call.operation == Operation::Act {
+            *self.saga.acts.entry(call.branch).or_default() += 1;
+        }
         (call.attempt != expected).then(|| format!("attempt {expected} was to be expected"))
     }
 }

@@ -3,6 +3,7 @@
 use super::{Oracle, Stand, Story};
 use crate::participant::{Mark, Participant};
 use crate::scenario::Errand;
+use std::sync::Arc;
 use unanimo_contract::{ClientAnswer, Id, Inquiry, Mode, Plan, Token, Verdict};
 use unanimo_coordinator::Entropy;
 use unanimo_journal::Watermark;
@@ -12,9 +13,9 @@ use unanimo_protocol::{Begun, Time};
 const RANDOM: u32 = (1 << 24) - 1;
 
 /// What a client submitted whose beginning need not be written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Submitted {
-    route: usize,
+    plan: Arc<Plan>,
     token: Token,
 }
 
@@ -67,21 +68,21 @@ impl Story {
 
 impl Oracle {
     /// A client submits. What begins with that carries the same random bits in its id.
-    pub(crate) fn submitted(&mut self, errand: &Errand, entropy: Entropy) {
-        if errand.key.is_none() && everybody_asks(&self.routes[errand.route].plan) {
-            let submitted = Submitted { route: errand.route, token: Token(entropy.token) };
+    pub(crate) fn submitted(&mut self, errand: &Errand, plan: &Arc<Plan>, entropy: Entropy) {
+        if errand.key.is_none() && everybody_asks(plan) {
+            let submitted = Submitted { plan: plan.clone(), token: Token(entropy.token) };
             self.submissions.insert(entropy.random & RANDOM, submitted);
         }
     }
 
     /// A call leaves for a transaction: where nobody has seen its beginning, that is not written, and need not be.
     pub(super) fn begins_unwritten(&mut self, now: Time, id: Id) {
-        let submitted = self.submissions.get(&(id.bits() as u32 & RANDOM)).copied();
-        let Some(Submitted { route, token }) = submitted.filter(|_| !self.stories.contains_key(&id)) else {
+        let submitted = self.submissions.get(&(id.bits() as u32 & RANDOM)).cloned();
+        let Some(Submitted { plan, token }) = submitted.filter(|_| !self.stories.contains_key(&id)) else {
             return;
         };
         self.saw("began unwritten");
-        let (number, plan) = (self.stories.len() as u32 + 1, self.routes[route].plan.clone());
+        let number = self.stories.len() as u32 + 1;
         let mut story = Story::new(number, self.life, now, plan, Stand::Unwritten);
         story.token = token;
         self.stories.insert(id, story);

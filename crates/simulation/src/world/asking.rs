@@ -3,7 +3,7 @@
 use super::{Event, World};
 use crate::Mistake;
 use crate::participant::{Arrival, Share};
-use unanimo_contract::{Inquiry, Mode, Verdict};
+use unanimo_contract::{Inquiry, Mode, Step, Verdict};
 
 impl World {
     /// A participant has prepared something and knows where to ask: from now on it will.
@@ -43,7 +43,17 @@ impl World {
             let takes =
                 if late { self.dice.micros(100_000, 15_000_000) } else { self.dice.micros(30, 3_000) };
             let operation = Mode::TwoPhase.telling(verdict);
-            self.lands(to, takes, Arrival { share, operation, attempt: 0, exchange: None, asks: false });
+            let (exchange, step) = (None, Step::Compensatable);
+            let word = Arrival {
+                share,
+                operation,
+                attempt: 0,
+                exchange,
+                asks: false,
+                step,
+                lacks_credential: false,
+            };
+            self.lands(to, takes, word);
         }
     }
 

@@ -3,7 +3,6 @@
 use super::{Event, Phase, World};
 use crate::oracle::Heard;
 use crate::scenario::Errand;
-use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::{Id, Reply, Request, Severed, Submission, Token};
 use unanimo_coordinator::{Entropy, WaiterId, shard_of};
@@ -32,6 +31,7 @@ impl World {
         let Some(gateway) = &mut self.gateway else { return self.ask_later(client) };
         let errand = &self.clients[client].errand;
         let route = &self.scenario.routes[errand.route];
+        let answer_by = self.now + Duration::from_millis(route.plan.answer_timeout_ms) + SLACK;
         let workers = gateway.workers.len();
         let worker = match &errand.key {
             Some(key) => shard_of(key).worker(workers),
@@ -41,16 +41,16 @@ impl World {
             plan: route.plan.clone(),
             digest: route.digest,
             request: Request { method: "POST".into(), body: errand.body.clone(), ..Request::default() },
-            credentials: Arc::new([]),
+            credentials: self.credentials.clone(),
             key: errand.key,
             respond_async: errand.respond_async,
             trace: None,
         };
         let entropy = Entropy { token: self.dice.bits(), random: self.dice.bits() as u32 };
-        self.oracle.submitted(errand, entropy);
+        self.oracle.submitted(errand, &submission.plan, entropy);
         self.numbers += 1;
         let waiter = WaiterId(self.numbers);
-        self.waiters.insert(waiter, (client, self.now));
+        self.waiters.insert(waiter, (client, answer_by));
         self.trace.note("ask", &[client as u64, waiter.0], || format!("client {client}"));
         let now = gateway.now(self.now);
         gateway.workers[worker].owner.submit(now, submission, entropy, waiter);
@@ -59,13 +59,12 @@ impl World {
 
     /// The gateway answers a waiter.
     pub(super) fn reply(&mut self, waiter: WaiterId, reply: Result<Reply, Severed>) {
-        let Some((client, since)) = self.waiters.remove(&waiter) else {
+        let Some((client, answer_by)) = self.waiters.remove(&waiter) else {
             return self.oracle.blame(format!("waiter {} was answered twice", waiter.0));
         };
         let Some(gateway) = &self.gateway else { return };
         let errand = &self.clients[client].errand;
-        let timeout = self.scenario.routes[errand.route].plan.answer_timeout_ms;
-        if self.now.since(since) > Duration::from_millis(timeout) + SLACK {
+        if self.now > answer_by {
             self.oracle.blame(format!("client {client} waited longer than it had to"));
         }
         let durable = gateway.journal.watermark();
@@ -74,7 +73,7 @@ impl World {
             .ok()
             .map(|r| self.oracle.replied(self.now, r, errand, durable, &self.participants));
         if reply.is_err() {
-            self.oracle.saw("severed");
+            self.oracle.severed(durable);
         }
         let status = reply.as_ref().map_or(0, |reply| reply.answer.status);
         self.trace.note("reply", &[client as u64, u64::from(status)], || {

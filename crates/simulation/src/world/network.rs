@@ -6,7 +6,7 @@ use crate::participant::{Arrival, Mark, Reaction, Share};
 use crate::response::Response;
 use std::time::Duration;
 use unanimo_contract::outcome::{self, Asked};
-use unanimo_contract::{Answer, Outcome, ParticipantCall, Reading, Verdict};
+use unanimo_contract::{Answer, Operation, Outcome, ParticipantCall, Reading, Verdict};
 use unanimo_coordinator::CallId;
 
 /// The gateway waits for the answer to a call.
@@ -46,18 +46,26 @@ impl World {
         let number = self.number();
         self.exchanges.insert(number, Exchange { call: CallId::from(&call), asked: call.asked(), worker });
         self.queue.push(self.now + call.timeout, Event::Return(number, share, None));
-        self.travel(to, Arrival { share, operation, attempt, exchange: Some(number), asks: call.asks });
+        let lacks_credential = call.credentials.is_empty() && self.oracle.demands_credential(id, branch);
+        let (exchange, asks, step) = (Some(number), call.asks, call.step);
+        self.travel(to, Arrival { share, operation, attempt, exchange, asks, step, lacks_credential });
     }
 
     /// A call is on its way, with whatever happens to it there.
     fn travel(&mut self, to: usize, arrival: Arrival) {
+        // Without marks nobody could tell a call that was held up from a new one: only what is at hand can be asked so.
+        let at_hand = self.participants[to].temper.plain && arrival.operation == Operation::Act;
         let (dice, weather) = (&mut self.dice, &self.weather);
         let lost = dice.chance(weather.lost_calls);
-        let late = dice.chance(weather.late_calls);
-        let takes = if late { dice.micros(100_000, 15_000_000) } else { dice.micros(30, 3_000) };
+        let late = dice.chance(weather.late_calls) && !at_hand;
+        let takes = match (at_hand, late) {
+            (true, _) => dice.micros(30, 300),
+            (false, true) => dice.micros(100_000, 15_000_000),
+            (false, false) => dice.micros(30, 3_000),
+        };
         // A broken connection is noticed; what is lost on the way is only missed.
         let breaks = (lost || late) && dice.chance(500);
-        let again = dice.chance(weather.duplicates).then(|| takes + dice.micros(1, 5_000_000));
+        let again = (dice.chance(weather.duplicates) && !at_hand).then(|| takes + dice.micros(1, 5_000_000));
         for (happens, sight) in [(lost, "lost call"), (late, "late call"), (again.is_some(), "doubled call")]
         {
             if happens {
@@ -114,7 +122,11 @@ impl World {
     fn note_arrival(&mut self, to: usize, arrival: Arrival) {
         let mark = self.participants[to].marks.get(&arrival.share);
         let sight = match (arrival.operation.tells(), mark) {
+            (Some(Verdict::Rollback), _) if self.participants[to].temper.plain => Some("undo without marks"),
             (None, Some(Mark::Undone | Mark::Fenced)) => Some("work after its undo"),
+            (Some(_), None) if arrival.operation == Operation::Compensate => {
+                Some("compensation before its action")
+            }
             (Some(Verdict::Rollback), None) => Some("undo before its work"),
             (Some(Verdict::Commit), Some(Mark::InForce)) => Some("commit told again"),
             _ => None,
@@ -167,6 +179,7 @@ impl World {
         if answer.reading.conflict {
             self.oracle.saw("still running");
         }
+        self.oracle.heard(call, answer.reading.outcome);
         let numbers = [share.0.bits() as u64, u64::from(share.1.0), answer.reading.outcome as u64];
         let oracle = &self.oracle;
         self.trace.note("answer", &numbers, || {

@@ -1,0 +1,29 @@
+//! The configuration changes while transactions are open: routes get other plans, and what has begun ends under its own.
+
+use super::World;
+use crate::scenario::Route;
+use unanimo_coordinator::{Change, Plans};
+
+impl World {
+    /// Some of the routes get other plans, and the process, where it is there, takes them.
+    pub(super) fn reload(&mut self) {
+        for (number, route) in self.scenario.routes.iter_mut().enumerate() {
+            if self.dice.chance(500) {
+                *route = Route::draw(number as u64, &mut self.dice);
+                self.oracle.configured(route);
+            }
+        }
+        self.trace.note("reload", &[], String::new);
+        let Some(gateway) = &mut self.gateway else { return };
+        let plans = match Plans::of(self.scenario.routes.iter().map(|route| &route.plan)) {
+            Ok(plans) => plans,
+            Err(error) => return self.oracle.blame(format!("a plan cannot be run: {error}")),
+        };
+        let (open_limit, retry) = (self.scenario.open_limit, self.scenario.retry);
+        for worker in &mut gateway.workers {
+            worker.owner.change(Change { open_limit, retry, plans: plans.clone() });
+        }
+        let needed = gateway.workers.iter().flat_map(|worker| worker.owner.services().into_keys()).collect();
+        self.oracle.reloaded(&needed);
+    }
+}
