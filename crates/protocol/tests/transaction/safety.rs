@@ -1,13 +1,14 @@
 //! S1 to S4 and L1 under any order of events: calls and answers lost, late and repeated, syncs late, crashes anywhere.
 
 use crate::share::Mood;
-use crate::support::{asking, naming, outline, side_by_side};
+use crate::support::{asking, compensatable, naming, outline, pivot, retriable, saga, set, side_by_side};
 use crate::world::{Seen, Step, World};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::cell::Cell;
+use std::num::NonZeroU32;
 use std::sync::Arc;
-use unanimo_protocol::{Mode, Outline};
+use unanimo_protocol::{BranchIndex, BranchOutline, Mode, Outline};
 
 proptest! {
     #![proptest_config(Config { cases: 6 * Config::default().cases, failure_persistence: None, ..Config::default() })]
@@ -60,7 +61,25 @@ fn plans() -> impl Strategy<Value = Arc<Outline>> {
     let ordered = mode.clone().prop_map(|mode| outline(mode, &[&[], &[0], &[0]]));
     let waves = mode.prop_map(|mode| naming(mode, &[&[], &[0], &[0]]));
     let asking = prop_oneof![Just(asking(&[&[], &[]])), Just(asking(&[&[], &[0], &[1]]))];
-    prop_oneof![3 => free, 1 => ordered, 1 => waves, 2 => asking]
+    prop_oneof![3 => free, 1 => ordered, 1 => waves, 2 => asking, 4 => sagas()]
+}
+
+/// Sagas of every kind of step. A service that keeps no marks has no place in a network that repeats calls.
+fn sagas() -> impl Strategy<Value = Arc<Outline>> {
+    let first = compensatable(&[]);
+    let naming = |before: u8| BranchOutline { needs: set(&[BranchIndex(before)]), ..first };
+    let late = BranchOutline { needs: set(&[BranchIndex(0)]), ..retriable(&[]) };
+    let bounded = BranchOutline { attempts: NonZeroU32::new(2), ..first };
+    let client = BranchOutline { needs_client: true, ..first };
+    proptest::sample::select(vec![
+        saga(&[first, first, first]),
+        saga(&[first, compensatable(&[0]), compensatable(&[1])]),
+        saga(&[first, naming(0), bounded]),
+        saga(&[first, client, pivot(&[0, 1])]),
+        saga(&[first, bounded, pivot(&[0, 1]), retriable(&[])]),
+        saga(&[first, naming(0), pivot(&[1]), late, retriable(&[3])]),
+        saga(&[pivot(&[]), retriable(&[])]),
+    ])
 }
 
 /// Mostly willing, so that unanimity is no rare accident.
@@ -77,7 +96,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Deadline),
         1 => Just(Step::Promise),
         2 => any::<usize>().prop_map(Step::Ask),
-        1 => (0..5u8, 0..6usize, 0..4u32, 0..5usize).prop_map(|(b, o, a, x)| Step::Nonsense(b, o, a, x)),
+        1 => (0..5u8, 0..8usize, 0..4u32, 0..5usize).prop_map(|(b, o, a, x)| Step::Nonsense(b, o, a, x)),
         1 => (0..3usize).prop_map(Step::Crash),
     ];
     prop::collection::vec(step, 0..80)

@@ -1,7 +1,7 @@
 //! A participant that keeps its duties, as the small world sees it.
 
 use crate::world::Letter;
-use unanimo_protocol::{Mode, Operation, Outcome, Verdict};
+use unanimo_protocol::{Mode, Operation, Outcome, Step, Verdict};
 
 /// What a participant says to a call that asks for its vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Share {
     /// could prepare something of which nobody would ever tell the verdict.
     pub read_only: bool,
     pub committed: bool,
+    /// It has refused for good: a pivot does so once, or never.
+    pub refused: bool,
     pub rolled_back: bool,
     /// What was answered to each call, since one call has one answer.
     pub answered: Vec<(Letter, Outcome)>,
@@ -27,7 +29,7 @@ pub struct Share {
 
 impl Share {
     /// Duties: the same key has its effect once, an undo is remembered, and nothing is done after its undo.
-    pub fn carry_out(&mut self, mode: Mode, operation: Operation, mood: Mood) -> Outcome {
+    pub fn carry_out(&mut self, mode: Mode, step: Step, operation: Operation, mood: Mood) -> Outcome {
         match operation.tells() {
             Some(Verdict::Commit) => {
                 assert!(self.prepared, "told to commit what was never prepared");
@@ -35,10 +37,11 @@ impl Share {
                 Outcome::Done
             }
             Some(Verdict::Rollback) => {
+                assert_eq!(step, Step::Compensatable, "told to make good what cannot be");
                 self.rolled_back = true;
                 Outcome::Done
             }
-            None if self.rolled_back => Outcome::Refused,
+            None if self.rolled_back || self.refused => Outcome::Refused,
             None if self.read_only => Outcome::ReadOnly,
             None if self.committed => Outcome::Done,
             None => match mood {
@@ -50,9 +53,16 @@ impl Share {
                 Mood::ReadOnly if self.prepared => Outcome::Done,
                 Mood::ReadOnly => {
                     // In tcc every try is told, whatever it says.
-                    let votes_so = mode == Mode::TwoPhase;
+                    let votes_so = mode != Mode::Tcc;
                     (self.prepared, self.read_only) = (!votes_so, votes_so);
                     Outcome::ReadOnly
+                }
+                // Who acts after the verdict may not refuse.
+                Mood::Unwilling if step == Step::Retriable => Outcome::Ongoing,
+                Mood::Unwilling if step == Step::Pivot && self.prepared => Outcome::Done,
+                Mood::Unwilling if step == Step::Pivot => {
+                    self.refused = true;
+                    Outcome::Refused
                 }
                 // It may refuse a repeated call though the first one was carried out.
                 Mood::Unwilling => Outcome::Refused,

@@ -8,7 +8,8 @@ use crate::support::Bench;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use unanimo_protocol::{
-    BranchIndex, Durability, Event, Operation, Outcome, Outline, Record, Settled, Transaction, Verdict,
+    BranchIndex, Durability, Event, Mode, Operation, Outcome, Outline, Record, Settled, Step as SagaStep,
+    Transaction, Verdict,
 };
 
 /// What happens next. Numbers choose among what there is.
@@ -124,7 +125,7 @@ impl World {
             Step::Ask(at) => self.ask(at % self.shares.len()),
             Step::Sync => self.sync(),
             Step::Nonsense(branch, operation, attempt, outcome) => {
-                let (branch, operation) = (BranchIndex(branch), Operation::ALL[operation % 6]);
+                let (branch, operation) = (BranchIndex(branch), Operation::ALL[operation % 8]);
                 let answer =
                     Event::Answered { branch, operation, attempt, outcome: Outcome::ALL[outcome % 5] };
                 let asked = self.bench.core.awaits(branch, operation, attempt);
@@ -160,7 +161,12 @@ impl World {
         let never_begun = !core.has_begun() && self.journal.is_empty();
         assert!(self.forgotten || core.is_finished() || never_begun, "{core:?} goes on");
         for share in &self.shares {
-            assert!(!share.prepared || share.committed || share.rolled_back, "left in doubt: {share:?}");
+            let over = match (self.outline.mode(), core.verdict()) {
+                (Mode::Saga, Some(Verdict::Commit)) => share.voted_yes() && !share.rolled_back,
+                (Mode::Saga, _) => !share.prepared || share.rolled_back,
+                _ => !share.prepared || share.committed || share.rolled_back,
+            };
+            assert!(over, "left in doubt: {share:?}");
         }
         self.seen.spared +=
             self.shares.iter().filter(|share| !share.rolled_back && !share.committed).count() as u32;
@@ -201,6 +207,9 @@ impl World {
         let (branch, operation, attempt) = (call.branch, call.operation, call.attempt);
         if let Some(verdict) = operation.tells() {
             self.tell_somebody(verdict);
+        }
+        if self.outline.mode() == Mode::Saga {
+            self.check_the_order(branch, operation);
         }
         self.happen(Event::Sending { branch, operation });
         let letter = Letter { life: self.life, branch, operation, attempt };
@@ -283,12 +292,12 @@ impl World {
     // ---- participants ----
 
     fn arrive(&mut self, letter: Letter, mood: Mood) {
-        let mode = self.outline.mode();
+        let (mode, step) = (self.outline.mode(), self.outline.branches()[letter.branch.at()].step);
         let share = &mut self.shares[letter.branch.at()];
         let known = share.answered.iter().find(|(answered, _)| *answered == letter);
         let outcome = match known {
             Some((_, outcome)) => *outcome,
-            None => share.carry_out(mode, letter.operation, mood),
+            None => share.carry_out(mode, step, letter.operation, mood),
         };
         self.seen.tombstones += u32::from(share.rolled_back && letter.operation.tells().is_none());
         share.answered.push((letter, outcome));
@@ -327,17 +336,54 @@ impl World {
             let told = if nobody_in_doubt { 0..=1 } else { 1..=1 };
             assert!(told.contains(&commits.count()), "a commit was told that a crash could forget");
         }
+        if verdict == Verdict::Rollback && self.outline.mode() == Mode::Saga {
+            let durable = self.journal[..self.synced].iter().flatten();
+            let mut verdicts = durable.filter(|r| matches!(r, Record::Concluded(c) if c.verdict == verdict));
+            assert!(verdicts.next().is_some(), "a saga's rollback was told that a crash could forget");
+        }
         assert_eq!(*self.told.get_or_insert(verdict), verdict, "the verdict changed");
     }
 
-    /// S2: a commit stands over branches that are all ready to commit.
+    /// S2: a commit stands over branches that are all ready to commit; but for those that only go forward from there.
     fn check_the_vote(&self, verdict: Verdict) {
-        let ready = self.shares.iter().all(|share| share.voted_yes() && !share.rolled_back);
+        let voters = self.outline.branches().iter().zip(&self.shares);
+        let mut voters = voters.filter(|(outline, _)| outline.step != SagaStep::Retriable);
+        let ready = voters.all(|(_, share)| share.voted_yes() && !share.rolled_back);
         assert!(ready || verdict == Verdict::Rollback, "a commit over {:?}", self.shares);
     }
 
-    /// S1: never one branch committed and another rolled back.
+    /// A step comes when all that it waits for have acted, the pivot after all that can be compensated, and who cannot be
+    /// is not asked before the commit is durable. What came last is made good first.
+    fn check_the_order(&mut self, branch: BranchIndex, operation: Operation) {
+        let branches = self.outline.branches();
+        let (this, acted) = (&branches[branch.at()], |at: usize| self.shares[at].voted_yes());
+        if operation == Operation::Act {
+            let mut waits = this.after.union(this.needs).iter();
+            assert!(waits.all(|before| acted(before.at())), "{branch} acts before its turn");
+            let mut steps = branches.iter().enumerate();
+            let unready = steps.find(|(at, other)| other.step == SagaStep::Compensatable && !acted(*at));
+            assert!(
+                this.step == SagaStep::Compensatable || unready.is_none(),
+                "{branch} acts before {unready:?}"
+            );
+            if this.step == SagaStep::Retriable {
+                self.tell_somebody(Verdict::Commit);
+            }
+            return;
+        }
+        let later =
+            |other: &&unanimo_protocol::BranchOutline| other.after.union(other.needs).contains(branch);
+        for (other, share) in branches.iter().zip(&self.shares).filter(|(other, _)| later(other)) {
+            assert!(!share.prepared || share.rolled_back, "{branch} is compensated before {other:?}");
+        }
+    }
+
+    /// S1: never one branch committed and another rolled back; never one compensated whose pivot has acted.
     fn check(&self) {
+        let mut pivots = self.outline.branches().iter().zip(&self.shares);
+        let acted = pivots.any(|(outline, share)| outline.step == SagaStep::Pivot && share.prepared);
+        let compensated = self.shares.iter().any(|share| share.rolled_back);
+        assert!(!(acted && compensated), "compensated after the pivot has acted: {:?}", self.shares);
         let committed = self.shares.iter().any(|share| share.committed);
         let rolled_back = self.shares.iter().any(|share| share.rolled_back);
         assert!(!(committed && rolled_back), "one committed, one rolled back: {:?}", self.shares);
