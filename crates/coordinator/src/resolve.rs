@@ -48,7 +48,10 @@ impl Owner {
             return Some(Err(why.into()));
         }
         // A branch that is asked again all the time may acknowledge at any moment: no person is needed yet.
-        if matches!(resolve.wish, Wish::Told { .. }) && !open.stuck && !open.core.is_quarantined() {
+        if matches!(resolve.wish, Wish::Told { .. } | Wish::Choose(_))
+            && !open.stuck
+            && !open.core.is_quarantined()
+        {
             return Some(Err(Refusal::NotStuck));
         }
         Some(Ok(what))
@@ -67,8 +70,8 @@ impl Owner {
             Resolution::Told(branch) if !quarantined => {
                 self.load.told(&open.ready.branches[branch.at()].service);
             }
-            Resolution::Choose(_) | Resolution::Release => self.weigh(id),
-            Resolution::Told(_) | Resolution::SignOff(_) => {}
+            Resolution::Choose(_) | Resolution::Release if quarantined => self.weigh(id),
+            _ => {}
         }
         match Word::decode(resolved.word.clone()) {
             Ok(word) => {

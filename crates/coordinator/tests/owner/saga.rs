@@ -6,8 +6,11 @@ use Operation::{Act, Compensate};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::json;
+use unanimo_contract::operations::{Refusal, Resolve, Wish};
 use unanimo_contract::plan::CallPlan;
-use unanimo_contract::{Answer, Mode, Operation, Outcome, Plan, Reading, ResponsePlan, State, Step, Token};
+use unanimo_contract::{
+    Answer, Mode, Operation, Outcome, Plan, Reading, ResponsePlan, State, Step, Token, Verdict,
+};
 use unanimo_coordinator::Notice;
 use unanimo_protocol::Record;
 
@@ -136,6 +139,60 @@ fn a_pivot_that_does_not_answer_is_stuck_in_time() {
         shell.answer_all(&silence());
     }
     assert_eq!(shell.notices, [Notice::Stuck { branch: "c".to_owned() }]);
+}
+
+/// A saga whose pivot says nothing for so long that a person has to look.
+fn stuck() -> Shell {
+    let mut shell = Shell::new();
+    shell.begin(submission(&trip()));
+    shell.answer_all(&done());
+    shell.sync();
+    while shell.notices.is_empty() {
+        shell.answer_all(&silence());
+        shell.pass(SECOND);
+    }
+    shell
+}
+
+fn by_hand(shell: &mut Shell, verdict: Verdict) {
+    let wish = Wish::Choose(verdict);
+    let resolve = Resolve { wish, who: "on call".to_owned(), why: "looked".to_owned() };
+    let (now, id) = (shell.at(), shell.id());
+    assert_eq!(shell.owner.resolve(now, id, &resolve), Some(Ok(())));
+    shell.carry_out();
+    shell.sync();
+}
+
+#[test]
+fn a_person_who_has_looked_says_that_the_pivot_has_acted() {
+    let mut shell = stuck();
+    by_hand(&mut shell, Verdict::Commit);
+    shell.calls.retain(|call| call.branch.0 != 2);
+    assert_eq!(shell.under_way(), [(3, Act)]);
+    shell.answer(3, done());
+    assert_eq!(shell.owner.open_len(), 0);
+}
+
+#[test]
+fn a_person_who_has_looked_says_that_the_pivot_has_not_acted() {
+    let mut shell = stuck();
+    by_hand(&mut shell, Verdict::Rollback);
+    shell.calls.retain(|call| call.branch.0 != 2);
+    assert_eq!(shell.under_way(), [(0, Compensate), (1, Compensate)]);
+    shell.answer_all(&done());
+    assert_eq!(shell.owner.open_len(), 0);
+}
+
+#[test]
+fn nobody_chooses_while_the_pivot_may_still_answer() {
+    let mut shell = Shell::new();
+    shell.begin(submission(&trip()));
+    shell.answer_all(&done());
+    shell.sync();
+    let wish = Wish::Choose(Verdict::Rollback);
+    let resolve = Resolve { wish, who: "on call".to_owned(), why: "in haste".to_owned() };
+    let (now, id) = (shell.at(), shell.id());
+    assert_eq!(shell.owner.resolve(now, id, &resolve), Some(Err(Refusal::NotStuck)));
 }
 
 #[test]

@@ -34,12 +34,14 @@ pub(crate) fn answered(
     outcome: Outcome,
     render: &dyn Render,
 ) -> Vec<Record> {
-    match (operation.tells(), transaction.verdict()) {
+    match (operation.tells(), transaction.concluded) {
         (None, None) => acted(transaction, branch, outcome, render),
         // Who acts after the verdict may not refuse: it is asked again.
-        (None, Some(Verdict::Commit)) => acknowledged(transaction, branch, Verdict::Commit, forward(outcome)),
-        // It is compensated, whatever it says.
-        (None, Some(Verdict::Rollback)) => vec![Record::Answered { branch, operation, outcome }],
+        (None, Some((Verdict::Commit, _, tell))) if tell.contains(branch) => {
+            acknowledged(transaction, branch, Verdict::Commit, forward(outcome))
+        }
+        // It is compensated, or somebody has vouched for it, whatever it says.
+        (None, Some(_)) => vec![Record::Answered { branch, operation, outcome }],
         (Some(verdict), _) => acknowledged(transaction, branch, verdict, outcome),
     }
 }
