@@ -43,6 +43,14 @@ impl Owner {
         if let Some(why) = self.load.too_much(self.config.open_limit, services) {
             return Err(Turned::away(Problem::Overloaded, &why));
         }
+        let deadline = ready.outline.deadline();
+        if let Some(wait) = self.paces.too_long(ready.digest, deadline, now.time) {
+            let detail = format!(
+                "those before it are answered so slowly that it would wait for {} ms; try again in a moment",
+                wait.as_millis()
+            );
+            return Err(Turned::away(Problem::Overloaded, &detail));
+        }
         let id = self.mint(submission.key.as_ref(), entropy);
         let mut submission = submission;
         if ready.keeps_request {
@@ -51,6 +59,7 @@ impl Owner {
         }
         let rendered = render::first_wave(&ready, id, &submission.request)?;
         let answer_by = now.time + Duration::from_millis(ready.plan.answer_timeout_ms);
+        let plan = ready.digest;
         let mut open = opened(now, id, ready, submission, rendered);
         open.token = Token(entropy.token);
         open.waiter = Some(Waiter { id: waiter, answer_by });
@@ -60,6 +69,7 @@ impl Owner {
         }
         self.open.insert(id, Box::new(open));
         self.load.admitted();
+        self.paces.joined(plan, now.time);
         self.share.joined(now.time);
         Ok(id)
     }

@@ -22,6 +22,7 @@ mod keys;
 mod load;
 mod open;
 mod owner;
+mod pace;
 mod plans;
 mod ready_call;
 mod render;

@@ -9,6 +9,7 @@ use crate::finished::Memory;
 use crate::keys::Keys;
 use crate::load::Load;
 use crate::open::{LastAnswer, Open};
+use crate::pace::Paces;
 use crate::plans::Plans;
 use crate::replay::StoredCalls;
 use crate::share::Share;
@@ -52,6 +53,7 @@ pub struct Owner {
     /// Whether somebody watches.
     pub(crate) watched: bool,
     pub(crate) load: Load,
+    pub(crate) paces: Paces,
     pub(crate) counters: BTreeMap<Shard, u64>,
     pub(crate) next_shard: usize,
 }
@@ -89,6 +91,7 @@ impl Owner {
             poisoned: false,
             watched: false,
             load: Load::default(),
+            paces: Paces::default(),
             counters: BTreeMap::new(),
             next_shard: 0,
         }
@@ -175,6 +178,7 @@ impl Owner {
         if begins && let Some(mut open) = self.open.remove(&id) {
             self.timers.set(id, &mut open.timer, None);
             self.load.withdrawn();
+            self.paces.left(open.ready.digest);
             if let Some(key) = &open.key {
                 self.keys.remove(key);
             }
@@ -212,6 +216,7 @@ impl Owner {
         open.under_way = false;
         if let Some(waiter) = open.waiter.take() {
             self.share.parted();
+            self.paces.left(open.ready.digest);
             self.actions.push_back(Action::Reply { waiter: waiter.id, reply: Box::new(Err(Severed)) });
         }
     }

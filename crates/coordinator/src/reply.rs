@@ -49,6 +49,7 @@ impl Owner {
             // A client's identity travels while its request lives.
             open.credentials = Arc::default();
             self.share.parted();
+            self.paces.answered(open.ready.digest, now.time);
             self.actions.push_back(Action::Reply { waiter: waiter.id, reply: Box::new(reply) });
         }
     }
