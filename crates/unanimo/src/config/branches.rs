@@ -71,10 +71,8 @@ pub fn read(cursor: Cursor, mode: Option<Mode>, scope: &Scope, services: &Servic
         steps.push(step);
         waits.push(Waits { after, after_span: branch.fields.span_of("after"), named: named.into_inner() });
     }
-    let is_ordered = order::check(cursor.notes(), &names, &waits);
-    if mode == Some(Mode::Saga) && is_ordered {
-        saga::order(cursor.notes(), &names, &steps, &mut waits);
-    }
+    let is_ordered = order::check(cursor.notes(), &names, &waits)
+        && (mode != Some(Mode::Saga) || saga::order(cursor.notes(), &names, &steps, &mut waits));
     let late = names.iter().zip(&steps).filter(|(_, step)| step.step == Step::Retriable);
     let late = late.map(|(name, _)| name.clone()).collect();
     let waiting =
@@ -109,7 +107,9 @@ impl Branch<'_> {
             known.is_participant.set(true);
             if !known.fenced && mode != Mode::Saga {
                 let message = format!("the service `{service}` is not fenced: only a saga can do with it");
-                fields.notes().wrong_but(fields.span_of("service"), message, "see `fenced` of a service");
+                let help =
+                    "say `mode: saga`; or leave its `fenced: false` out, if it keeps a participant's duties";
+                fields.notes().wrong_but(fields.span_of("service"), message, help);
                 return None;
             }
             Some(BranchPlan {
@@ -124,11 +124,7 @@ impl Branch<'_> {
                 ..calls?
             })
         };
-        let plan = plan();
-        if let Some(plan) = plan.as_ref().filter(|plan| plan.needs_client) {
-            saga::check_credentials(fields, plan);
-        }
-        (plan, step)
+        (plan().filter(|plan| saga::has_credentials(fields, plan)), step)
     }
 
     /// The places of the branches that this one waits for.

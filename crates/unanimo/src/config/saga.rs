@@ -29,6 +29,8 @@ pub struct SagaStep {
     /// Whether the client's credentials go along.
     pub passes: bool,
     unfenced: bool,
+    /// Whether what it says of its step makes sense: else nothing can be said of its order.
+    is_known: bool,
     /// Where that stands; where the branch begins, if nothing is said.
     span: Span,
     /// Whether it says itself whom it comes after.
@@ -43,11 +45,15 @@ impl SagaStep {
             attempts: None,
             passes: true,
             unfenced,
+            is_known: true,
             span: fields.span_of("step"),
             has_after: fields.has("after"),
         };
         if mode == Some(Mode::Saga) {
-            fields.set("step", &mut step.step, |cursor| cursor.word("a step of a saga", &STEPS));
+            if let Some(cursor) = fields.get("step") {
+                let said = cursor.word("a step of a saga", &STEPS);
+                (step.step, step.is_known) = (said.unwrap_or_default(), said.is_some());
+            }
             fields.set("pass_credentials", &mut step.passes, Cursor::boolean);
             let attempts = fields.get("attempts").and_then(|cursor| cursor.count(1..=1_000));
             step.attempts = attempts.and_then(|most| u32::try_from(most).ok()).and_then(NonZeroU32::new);
@@ -57,17 +63,20 @@ impl SagaStep {
     }
 
     fn check_attempts(&self, fields: &Fields) {
-        let why = match self.step {
+        let (who, why) = match self.step {
             _ if self.attempts.is_none() => return,
-            Step::Compensatable if self.unfenced => "it is asked once, since its service is not fenced",
+            Step::Compensatable if self.unfenced => (
+                "a step whose service is not fenced",
+                "it is asked once: a second call could do the work twice",
+            ),
             Step::Compensatable => return,
-            Step::Pivot => {
-                "it is asked until it has acted or refused: there is no way back before that is known"
-            }
-            Step::Retriable => "it is asked until it has acted",
+            Step::Pivot => (
+                "the pivot",
+                "it is asked until it has acted or refused: there is no way back before that is known",
+            ),
+            Step::Retriable => ("a retriable step", "it is asked until it has acted"),
         };
-        let message = format!("a {} step has no `attempts`", self.step.as_str());
-        fields.notes().wrong_but(fields.span_of("attempts"), message, why);
+        fields.notes().wrong_but(fields.span_of("attempts"), format!("{who} has no `attempts`"), why);
     }
 }
 
@@ -86,11 +95,7 @@ pub fn calls(fields: &Fields, name: &str, step: &SagaStep, scope: &Scope) -> Opt
         Some(act) => {
             for key in BY_RULE.into_iter().filter(|key| fields.has(key)) {
                 let message = format!("a branch with `act` has no `{key}` of its own");
-                fields.notes().wrong_but(
-                    fields.span_of(key),
-                    message,
-                    format!("`act` has `{key}`, or needs none"),
-                );
+                fields.notes().wrong_but(fields.span_of(key), message, "move it into `act`");
             }
             call(act, "`act`", scope).map(|CallPlan { method, path, headers, body }| BranchPlan {
                 path,
@@ -112,9 +117,14 @@ pub fn calls(fields: &Fields, name: &str, step: &SagaStep, scope: &Scope) -> Opt
 /// Whether there is a compensation exactly where there must be one.
 fn check_compensation(fields: &Fields, name: &str, step: &SagaStep) {
     if step.step != Step::Compensatable && fields.has("compensate") {
-        let message = format!("`{name}` is {} and is never compensated", step.step.as_str());
-        fields.notes().wrong(fields.span_of("compensate"), message);
-    } else if step.step == Step::Compensatable && fields.has("act") && !fields.has("compensate") {
+        let message = format!("`{name}` is {}, and is never compensated", in_words(step.step));
+        let help = "leave `compensate` out; or leave `step` out, if what it does can be made good again";
+        fields.notes().wrong_but(fields.span_of("compensate"), message, help);
+    } else if step.is_known
+        && step.step == Step::Compensatable
+        && fields.has("act")
+        && !fields.has("compensate")
+    {
         let help = "describe it: `compensate: { method: DELETE, path: … }`; \
                     or say `step: pivot` or `step: retriable`, where nothing leads back";
         fields.notes().wrong_but(fields.span_of("act"), format!("`{name}` has no `compensate`"), help);
@@ -144,60 +154,110 @@ fn method(cursor: Cursor) -> Option<String> {
     None
 }
 
-/// A client's credential is gone after a crash, and with it whoever could act then.
-pub fn check_credentials(fields: &Fields, plan: &BranchPlan) {
-    if plan.step == Step::Compensatable {
-        return;
+/// Whether a branch can act when it may have to. A client's credential is gone after a crash.
+pub fn has_credentials(fields: &Fields, plan: &BranchPlan) -> bool {
+    if plan.step == Step::Compensatable || !plan.needs_client {
+        return true;
     }
     let message = format!(
         "`{}` is {}: it may have to act after a restart, when the client's credential is gone",
         plan.name,
-        plan.step.as_str()
+        in_words(plan.step)
     );
     let help = "say `pass_credentials: false` in this branch: it is called with its service's own credential";
     fields.notes().wrong_but(fields.span_of("step"), message, help);
+    false
 }
 
-/// Checks who may come after whom, and lets a pivot that says nothing wait for all that can be compensated.
-pub fn order(notes: &Notes, names: &[String], steps: &[SagaStep], waits: &mut [Waits]) {
-    let name = |at: usize| names.get(at).map_or("", String::as_str);
+/// Whether every step comes where it may. A pivot that says nothing waits for all that can be compensated.
+pub fn order(notes: &Notes, names: &[String], steps: &[SagaStep], waits: &mut [Waits]) -> bool {
+    if !steps.iter().all(|step| step.is_known) {
+        return false;
+    }
     let of = |step: Step| (0..steps.len()).filter(move |at| steps[*at].step == step);
     let pivots: Vec<usize> = of(Step::Pivot).collect();
-    if let [first, second, ..] = pivots[..] {
-        let message = format!("a saga has one pivot, and `{}` is it", name(first));
-        let help = "after it everything must succeed: make the later one retriable, or the earlier one compensatable";
-        return notes.wrong_but(steps[second].span, message, help);
-    }
-    let mut is_wrong = false;
+    let Some(decides) = decider(notes, names, steps, &pivots) else { return false };
+    let mut is_right = true;
     for at in of(Step::Compensatable).chain(of(Step::Pivot)) {
-        is_wrong |= steps_back(notes, names, steps, waits, at);
+        is_right &= !steps_back(notes, names, steps, waits, at);
     }
     for at in of(Step::Retriable) {
-        is_wrong |= names_late_answers(notes, names, steps, &waits[at]);
+        is_right &= !names_late_answers(notes, names, steps, &waits[at]);
     }
-    let Some(pivot) = pivots.first().copied().filter(|_| !is_wrong) else { return };
-    if steps[pivot].unfenced {
-        let message = format!("`{}` is the pivot, and its service is not fenced", name(pivot));
-        let help = "a pivot whose answer was lost is asked again: its service must know what it has done";
-        notes.wrong_but(steps[pivot].span, message, help);
+    match decides {
+        Decides::Pivot(pivot) if is_right => pivot_is_last(notes, names, steps, waits, pivot),
+        Decides::Pivot(_) | Decides::LastVote => is_right,
     }
+}
+
+/// Whose answer is the verdict.
+enum Decides {
+    Pivot(usize),
+    LastVote,
+}
+
+/// Finds whose answer decides; what stands in the way is noted.
+fn decider(notes: &Notes, names: &[String], steps: &[SagaStep], pivots: &[usize]) -> Option<Decides> {
+    let name = |at: usize| names.get(at).map_or("", String::as_str);
+    match *pivots {
+        [] if steps.iter().all(|step| step.step == Step::Retriable) => {
+            let first = steps.first()?;
+            let help = "let one of them decide: `step: pivot`, or no `step` at all and a compensation";
+            notes.wrong_but(first.span, "every step is retriable, and none decides the saga", help);
+            None
+        }
+        [] => Some(Decides::LastVote),
+        [pivot] if steps[pivot].unfenced => {
+            let message = format!("`{}` is the pivot, and its service is not fenced", name(pivot));
+            let help = "a pivot whose answer was lost is asked again: its service must know what it has done";
+            notes.wrong_but(steps[pivot].span, message, help);
+            None
+        }
+        [pivot] => Some(Decides::Pivot(pivot)),
+        [first, second, ..] => {
+            let message = format!("a saga has one pivot, and `{}` is it", name(first));
+            let help = "after it everything must succeed: \
+                        make the later one retriable, or the earlier one compensatable";
+            notes.wrong_but(steps[second].span, message, help);
+            None
+        }
+    }
+}
+
+/// Whether the pivot comes after everybody who can be compensated.
+fn pivot_is_last(
+    notes: &Notes,
+    names: &[String],
+    steps: &[SagaStep],
+    waits: &mut [Waits],
+    pivot: usize,
+) -> bool {
+    let name = |at: usize| names.get(at).map_or("", String::as_str);
+    let compensatable = (0..steps.len()).filter(|at| steps[*at].step == Step::Compensatable);
     if !steps[pivot].has_after {
-        let before = of(Step::Compensatable).filter_map(|at| u8::try_from(at).ok());
-        waits[pivot].after = before.collect();
-        return;
+        waits[pivot].after = compensatable.filter_map(|at| u8::try_from(at).ok()).collect();
+        return true;
     }
     let reached = reached(waits, pivot);
-    for beside in of(Step::Compensatable).filter(|at| !reached.contains(at)) {
-        let message = format!(
-            "the pivot `{}` runs beside `{}`, which could then not be compensated any more",
-            name(pivot),
-            name(beside)
-        );
+    let beside: Vec<_> = compensatable.filter(|at| !reached.contains(at)).map(name).collect();
+    if !beside.is_empty() {
+        let all = beside.join("` and `");
+        let message =
+            format!("the pivot `{}` runs beside `{all}`, and then nothing can be compensated", name(pivot));
         let help = format!(
-            "add `{}` to its `after`; without `after` it waits for everybody who can be compensated",
-            name(beside)
+            "add `{all}` to its `after`; without `after` it waits for everybody who can be compensated"
         );
         notes.wrong_but(waits[pivot].after_span, message, help);
+    }
+    beside.is_empty()
+}
+
+/// A step as a sentence names it.
+fn in_words(step: Step) -> &'static str {
+    match step {
+        Step::Compensatable => "compensatable",
+        Step::Pivot => "the pivot",
+        Step::Retriable => "retriable",
     }
 }
 
@@ -213,9 +273,9 @@ fn steps_back(notes: &Notes, names: &[String], steps: &[SagaStep], waits: &[Wait
         let message = format!(
             "`{}` is {}, and waits for `{}`, which is {}",
             name(at),
-            steps[at].step.as_str(),
+            in_words(steps[at].step),
             name(other),
-            steps[other].step.as_str()
+            in_words(steps[other].step)
         );
         let help = "compensatable steps come first, then the pivot, then retriable ones";
         notes.wrong_but(span, message, help);

@@ -105,6 +105,9 @@ impl<'a> Cursor<'a> {
                 let message = format!("`{reference}` would write a client's credential to the journal");
                 let travels = scope.credentials.iter().any(|passed| passed == name.as_str());
                 let help = match travels {
+                    _ if scope.is_compensation => {
+                        "a compensation is called with its service's own credential".to_owned()
+                    }
                     true => "it travels by itself, since `pass_credentials` names it".to_owned(),
                     false => format!("let it travel with `pass_credentials: [{name}]` instead"),
                 };

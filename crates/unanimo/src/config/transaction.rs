@@ -83,7 +83,8 @@ fn mode(cursor: Cursor) -> Option<Mode> {
     let mode = Mode::parse(word);
     let known = Mode::ALL.map(Mode::as_str);
     if mode.is_none() && MODES_TO_COME.contains(&word) {
-        let help = format!("this version has `{}`", known.join("` and `"));
+        let [first @ .., last] = known;
+        let help = format!("this version has `{}` and `{last}`", first.join("`, `"));
         cursor.wrong_but(format!("the mode `{word}` is not in this version yet"), help);
     } else if mode.is_none() {
         cursor.unknown("a mode", word, known);
