@@ -3,10 +3,11 @@
 use crate::medium::Medium;
 use crate::oracle::Oracle;
 use crate::scenario::Scenario;
+use crate::world::History;
 use std::collections::VecDeque;
 use std::fmt;
 use unanimo_contract::{Id, Shard};
-use unanimo_coordinator::{Config, KeyPromise, Now, Owner, Plans, ReplayError};
+use unanimo_coordinator::{Config, KeyPromise, Now, Owner, Plans, ReplayError, shard_of};
 use unanimo_journal::{Appended, Committer, Entry, Journal, Report, Turn};
 use unanimo_protocol::Time;
 
@@ -68,13 +69,14 @@ pub(crate) struct Boot<'a> {
     pub(crate) workers: usize,
     pub(crate) seed: u64,
     pub(crate) scenario: &'a Scenario,
+    pub(crate) history: &'a History,
     pub(crate) medium: Medium,
 }
 
 impl Gateway {
     /// Opens, replays and starts, in the order in which the production binary does.
     pub(crate) fn start(boot: Boot<'_>, oracle: &mut Oracle) -> Result<Gateway, NotStarted> {
-        let Boot { life, at, unix_ms, workers: count, seed, scenario, medium } = boot;
+        let Boot { life, at, unix_ms, workers: count, seed, scenario, history, medium } = boot;
         let failed = NotStarted::Journal;
         let mut recovery = unanimo_journal::open(scenario.journal.clone(), medium).map_err(failed)?;
         let (node, epoch) = (recovery.node(), recovery.epoch());
@@ -92,6 +94,10 @@ impl Gateway {
             })
         };
         let mut owners: Vec<Owner> = (0..count).map(owner).collect();
+        owners.iter_mut().for_each(|owner| owner.cover(history.covered));
+        for (id, key) in history.taken.iter().filter_map(|(id, taken)| Some((*id, taken.key?))) {
+            owners[shard_of(&key).worker(count)].remember_key(&key, id, u64::MAX);
+        }
         oracle.life_begins(life);
         inquire(&owners, oracle);
         let mut broken = None;

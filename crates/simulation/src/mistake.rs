@@ -29,13 +29,15 @@ pub enum Mistake {
     SilenceIsRefusal,
     /// The shell hands an answer to whatever attempt is under way.
     AnswersAnyAttempt,
+    /// History lets segments go before it has taken what has ended in them.
+    ReleasesUntaken,
     /// The disk says that it has synced, and has not.
     SyncLies,
 }
 
 impl Mistake {
     /// The mistakes that stand around production code.
-    const AROUND: [Mistake; 12] = [
+    const AROUND: [Mistake; 13] = [
         Mistake::VotesBeforeSync,
         Mistake::ForgetsEarlyUndo,
         Mistake::WorksAfterUndo,
@@ -47,6 +49,7 @@ impl Mistake {
         Mistake::PresumesByItself,
         Mistake::SilenceIsRefusal,
         Mistake::AnswersAnyAttempt,
+        Mistake::ReleasesUntaken,
         Mistake::SyncLies,
     ];
 
@@ -70,6 +73,7 @@ impl Mistake {
             Mistake::PresumesByItself => "presumes-by-itself",
             Mistake::SilenceIsRefusal => "silence-is-refusal",
             Mistake::AnswersAnyAttempt => "answers-any-attempt",
+            Mistake::ReleasesUntaken => "releases-untaken",
             Mistake::SyncLies => "sync-lies",
         }
     }

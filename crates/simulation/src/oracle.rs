@@ -4,6 +4,7 @@
 //! after a crash. It stops the run at the first thing that must never happen.
 
 mod ends;
+mod handed;
 mod promises;
 mod reloads;
 mod replays;
@@ -34,17 +35,15 @@ pub(crate) struct Oracle {
     routes: Vec<Route>,
     /// The number of the gateway's process.
     life: u32,
-    /// Whether finished transactions may be forgotten while the run lasts.
-    forgets: bool,
     wrong: Option<Wrong>,
     sights: BTreeMap<&'static str, u64>,
 }
 
 impl Oracle {
-    pub(crate) fn new(routes: Vec<Route>, forgets: bool) -> Oracle {
+    pub(crate) fn new(routes: Vec<Route>) -> Oracle {
         let (stories, keys, sights) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let submissions = BTreeMap::new();
-        Oracle { stories, submissions, keys, routes, life: 0, forgets, wrong: None, sights }
+        Oracle { stories, submissions, keys, routes, life: 0, wrong: None, sights }
     }
 
     /// What must never happen has happened. The first one counts.
@@ -139,7 +138,7 @@ impl Oracle {
     fn begins(&mut self, now: Time, id: Id, begun: &unanimo_protocol::Begun, route: &Route, stand: Stand) {
         if let Some(key) = &begun.key {
             let before = self.keys.insert(key.scope, id).and_then(|before| self.stories.get(&before));
-            if let Some(before) = before.filter(|before| !(before.ever_ended && self.forgets)) {
+            if let Some(before) = before {
                 let number = before.number;
                 self.blame(format!("{id} began under a key that stands for T{number}"));
             }

@@ -52,9 +52,8 @@ pub(crate) struct Scenario {
     pub(crate) journal: Config,
     /// It crashes at least so often, however kind the weather is.
     pub(crate) crashes_least: u64,
-    /// Whether history takes over what has ended and is lost with each start: then ends and keys are forgotten while
-    /// clients still ask.
-    pub(crate) forgets: bool,
+    /// Whether history takes over what has ended, so that segments go.
+    pub(crate) has_history: bool,
 }
 
 /// A route's plan, made once.
@@ -84,7 +83,7 @@ impl Scenario {
         tempers.push(Temper::draw_plain(dice));
         let routes: Vec<Route> = (0..dice.within(3, 5)).map(|number| Route::draw(number, dice)).collect();
         let errands = draw_errands(&routes, heals_at, dice);
-        let forgets = dice.chance(100);
+        let has_history = dice.chance(300);
         let open_limit = dice.pick([1000, 1000, 1000, 5]);
         if open_limit < errands.len() {
             // A heuristic end stays open until a person has looked: a few of them would fill so small a gateway.
@@ -101,7 +100,7 @@ impl Scenario {
             open_limit,
             journal: draw_journal(dice),
             crashes_least: CRASHES_LEAST,
-            forgets,
+            has_history,
         }
     }
 }

@@ -208,7 +208,7 @@ impl Scenario {
             },
             journal: Config { segment_size: 4096, commit_interval: Duration::ZERO, ..Config::new("journal") },
             crashes_least: 0,
-            forgets: false,
+            has_history: false,
         }
     }
 }

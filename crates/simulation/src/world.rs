@@ -12,6 +12,7 @@
 mod asking;
 mod clients;
 mod cuts;
+mod history;
 mod network;
 mod process;
 mod reload;
@@ -31,6 +32,7 @@ use crate::weather::Weather;
 use clients::Client;
 use cuts::Cuts;
 pub use cuts::{Cut, Point};
+pub(crate) use history::{History, Taken};
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use network::Exchange;
@@ -154,6 +156,8 @@ enum Event {
     Room,
     /// The configuration has changed.
     Reload,
+    /// History looks at the journal.
+    History(u32),
     /// The storm is over.
     Heal,
 }
@@ -195,6 +199,7 @@ struct World {
     numbers: u64,
     /// Calls that are on their way or at work, and participants that will ask.
     in_the_air: usize,
+    history: History,
     cuts: Cuts,
     steps: u64,
     /// Whether the last step was a sync.
@@ -211,7 +216,7 @@ impl World {
             phase: Phase::Storm,
             weather: scenario.weather,
             mistake,
-            oracle: Oracle::new(scenario.routes.clone(), scenario.forgets),
+            oracle: Oracle::new(scenario.routes.clone()),
             participants: scenario.tempers.iter().copied().enumerate().map(participant).collect(),
             clients: scenario.errands.iter().cloned().map(Client::new).collect(),
             credentials: Arc::new([(AUTHORIZATION, HeaderValue::from_static("Bearer t"))]),
@@ -225,6 +230,7 @@ impl World {
             exchanges: BTreeMap::new(),
             numbers: 0,
             in_the_air: 0,
+            history: History::default(),
             cuts: Cuts::default(),
             steps: 0,
             has_synced: false,
@@ -301,6 +307,7 @@ impl World {
             Event::Hear(client, heard) => self.hear(client, heard),
             Event::Room => self.disk_space = None,
             Event::Reload => self.reload(),
+            Event::History(life) => self.round_of_history(life),
             Event::Heal => self.heal(),
         }
         if gateways {
@@ -392,6 +399,7 @@ impl Event {
                 | Event::Inquire(..)
                 | Event::Ask(_)
                 | Event::Look(..)
+                | Event::History(_)
         )
     }
 }

@@ -53,6 +53,7 @@ const SIGHTS: &[&str] = &[
     "broken start",
     "closed in good order",
     "dropped segment",
+    "handed over",
     "recalled from history",
     "the journal's queue was full",
     "stood still",

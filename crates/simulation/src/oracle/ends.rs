@@ -11,7 +11,6 @@ impl Oracle {
             return self.blame(format!("{id} ended, and never began"));
         };
         story.ended = true;
-        story.ever_ended = true;
         story.end = story.verdict();
         let story = &*story;
         let untold = |mark| matches!(mark, Some(Mark::Held | Mark::Broken));

@@ -35,16 +35,14 @@ impl Oracle {
         let Some(id) = reply.transaction.filter(|_| !waits) else {
             return self.turned_away(&reply.answer, errand);
         };
-        let forgets = self.forgets;
         let Some(story) = self.stories.get_mut(&id) else {
             self.blame(format!("a client was told of {id}, which never began"));
             return Heard::TurnedAway;
         };
         let number = story.number;
         let stands = story.begun.is_some_and(|stand| stand.is_durable(durable));
-        let may_be_forgotten = story.ever_ended && forgets;
         let unwritten = story.is_unwritten() && reply.answer.status != 202;
-        if !stands && !may_be_forgotten && !unwritten {
+        if !stands && !unwritten {
             self.blame(format!("T{number}: a client was told of it before its beginning was durable"));
             return Heard::TurnedAway;
         }
@@ -78,11 +76,6 @@ impl Oracle {
         Heard::Ended
     }
 
-    /// What was written as the answer of a transaction.
-    pub(crate) fn answer_of(&self, id: Id) -> Option<ClientAnswer> {
-        self.stories.get(&id)?.concluded.as_ref()?.answer.clone()
-    }
-
     /// The gateway shows where a transaction stands.
     pub(crate) fn showed(
         &mut self,
@@ -94,10 +87,7 @@ impl Oracle {
         let Some(story) = self.stories.get(&id) else { return };
         let number = story.number;
         let Some(status) = status else {
-            if !(story.ever_ended && self.forgets) {
-                self.blame(format!("T{number} was promised, and has no status"));
-            }
-            return;
+            return self.blame(format!("T{number} was promised, and has no status"));
         };
         if status.heuristic != story.heuristic.is_some() {
             self.blame(format!("T{number} does not show whether its end is heuristic"));

@@ -52,11 +52,10 @@ impl Oracle {
     pub(crate) fn replay_is_over(&mut self) {
         let mut wrong = None;
         for story in self.stories.values_mut() {
+            story.comes_from_history();
             let verdict = story.verdict();
             let told = story.told.as_ref().filter(|_| story.key.is_some());
-            let may_be_forgotten = story.ever_ended && self.forgets;
             let trouble = match (story.begun, story.seen) {
-                (None, _) if may_be_forgotten => None,
                 (None, _) if story.may_be_presumed() => {
                     // Nobody will ever hear anything else.
                     story.end = Some(story.seen.unwrap_or(Verdict::Rollback));
@@ -99,8 +98,8 @@ impl Oracle {
 
     /// The transactions of which participants may ask: calls have left for them.
     pub(crate) fn asked_about(&self) -> Vec<Id> {
-        // Where ends are forgotten nobody may ask so late, and nobody ever who only read.
-        let holds = |story: &Story| story.left && !story.only_read && !self.forgets;
+        // What history has taken is asked of it, and nobody ever asks who only read.
+        let holds = |story: &Story| story.left && !story.only_read && story.handed.is_none();
         let stories = self.stories.iter().filter(|(_, story)| holds(story));
         stories.map(|(id, _)| *id).collect()
     }
@@ -116,7 +115,10 @@ impl Oracle {
 
     /// The transactions that the gateway must know now.
     pub(crate) fn known(&self) -> impl Iterator<Item = Id> {
-        self.stories.iter().filter(|(_, story)| story.begun.is_some()).map(|(id, _)| *id)
+        self.stories
+            .iter()
+            .filter(|(_, story)| story.begun.is_some() && story.handed.is_none())
+            .map(|(id, _)| *id)
     }
 
     /// What the gateway's owner knows of a transaction that came back.

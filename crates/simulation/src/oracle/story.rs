@@ -59,12 +59,12 @@ pub(crate) struct Story {
     pub(crate) concluded: Option<Written>,
     /// The calls that name answers, once they are written.
     pub(crate) wave: Option<Stand>,
+    /// Its end, as history has taken it.
+    pub(crate) handed: Option<Written>,
     /// What is known of it beside that, where it is a saga.
     pub(crate) saga: Saga,
     pub(crate) ended: bool,
-    /// Whether it had ended in any process.
-    pub(crate) ever_ended: bool,
-    /// The verdict that it had then.
+    /// The verdict that it had when it ended, in any process.
     pub(crate) end: Option<Verdict>,
     /// The verdict that somebody outside has learned.
     pub(crate) seen: Option<Verdict>,
@@ -98,9 +98,9 @@ impl Story {
             begun: Some(stand),
             concluded: None,
             wave: None,
+            handed: None,
             saga: Saga::default(),
             ended: false,
-            ever_ended: false,
             end: None,
             seen: None,
             told: None,

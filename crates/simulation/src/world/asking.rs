@@ -63,7 +63,9 @@ impl World {
             self.oracle.saw("asked: silence");
             return None;
         };
-        let inquiry = gateway.workers[gateway.worker_of(id)].owner.inquire(id);
+        let owner = &gateway.workers[gateway.worker_of(id)].owner;
+        let past = if owner.remembers(id) { None } else { self.history.inquire(id) };
+        let inquiry = past.unwrap_or_else(|| owner.inquire(id));
         let durable = gateway.journal.watermark();
         let oracle = &self.oracle;
         self.trace.note("inquiry", &[id.bits() as u64, u64::from(branch.0)], || {

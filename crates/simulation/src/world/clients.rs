@@ -113,6 +113,7 @@ impl World {
     pub(super) fn look(&mut self, client: usize, id: Id, token: Token) {
         let Some(gateway) = &self.gateway else { return self.look_later(client, id, token) };
         let status = gateway.workers[gateway.worker_of(id)].owner.status(id, token);
+        let status = status.or_else(|| self.history.status(id, token));
         let durable = gateway.journal.watermark();
         self.trace.note("look", &[client as u64], || format!("client {client}: {status:?}"));
         self.oracle.showed(id, status.as_ref(), durable, &self.participants);

@@ -5,10 +5,9 @@ use crate::Mistake;
 use crate::gateway::{Boot, Gateway, NotStarted};
 use crate::medium::Medium;
 use crate::oracle::Stand;
-use unanimo_contract::Id;
-use unanimo_coordinator::{Action, Append, Notice, Unwritten, WaiterId};
+use unanimo_coordinator::{Action, Append, Notice, Unwritten};
 use unanimo_journal::simulated::Faults;
-use unanimo_journal::{AppendError, Error, Progress, Turn, Watermark};
+use unanimo_journal::{AppendError, Error, Progress, Turn};
 use unanimo_protocol::{Record, Time};
 
 /// What the wall clock shows at first, in milliseconds since 1970.
@@ -42,6 +41,7 @@ impl World {
             workers,
             seed: self.dice.bits(),
             scenario: &self.scenario,
+            history: &self.history,
             medium: Medium { disk: self.disk.clone(), lies: self.mistake == Some(Mistake::SyncLies) },
         };
         let started = Gateway::start(boot, &mut self.oracle);
@@ -61,6 +61,7 @@ impl World {
                 self.disk.set_faults(Faults::default());
                 gateway.crashes_in = self.draw_crash();
                 self.gateway = Some(gateway);
+                self.look_at_history_later(life);
                 self.see_what_came_back();
                 (0..workers).for_each(|worker| self.pump(worker));
                 self.wake_journal();
@@ -127,6 +128,7 @@ impl World {
 
     fn gone(&mut self, power: bool) {
         self.gateway = None;
+        self.history.crash();
         self.stands_still_until = self.now;
         self.exchanges.clear();
         for (client, _) in std::mem::take(&mut self.waiters).into_values() {
@@ -241,7 +243,7 @@ impl World {
     }
 
     /// Something was appended: a journal that only waits looks at it soon.
-    fn wake_journal(&mut self) {
+    pub(super) fn wake_journal(&mut self) {
         let Some(gateway) = self.gateway.as_mut().filter(|gateway| gateway.idle) else { return };
         let at = self.now + self.dice.micros(1, 50);
         if gateway.turn_at.is_none_or(|turn_at| turn_at > at) {
@@ -255,10 +257,7 @@ impl World {
         let Some(gateway) = self.gateway.as_mut().filter(|gateway| gateway.life == life) else { return };
         let worker = &mut gateway.workers[at];
         match progress {
-            Progress::Synced(watermark) => {
-                self.settle(at);
-                self.take_over(at, watermark);
-            }
+            Progress::Synced(_) => self.settle(at),
             Progress::Dropped { oldest } => {
                 self.oracle.saw("dropped segment");
                 self.trace.note("dropped", &[oldest.0], || format!("segments before {oldest}"));
@@ -286,22 +285,6 @@ impl World {
                 worker.owner.settled(now, id, settled, batch);
             }
         }
-    }
-
-    /// History takes what has ended, where this world has one, and needs no segment before the one that is open.
-    fn take_over(&mut self, at: usize, durable: Watermark) {
-        let Some(gateway) = self.gateway.as_mut().filter(|_| self.scenario.forgets) else { return };
-        gateway.workers[at].owner.cover(durable.position().number());
-        gateway.journal.release(gateway.journal.durable().newest);
-        self.wake_journal();
-    }
-
-    /// A client came back with the key of what history has taken.
-    fn recall(&mut self, at: usize, waiter: WaiterId, id: Id) {
-        self.oracle.saw("recalled from history");
-        let answer = self.oracle.answer_of(id);
-        let Some(gateway) = &mut self.gateway else { return };
-        gateway.workers[at].owner.recalled(waiter, id, Ok(answer));
     }
 
     // ---- a worker ----
