@@ -6,7 +6,7 @@ use crate::open::{Asked, Open, Waiter};
 use crate::owner::Owner;
 use crate::plans::Ready;
 use crate::render;
-use crate::turned::Turned;
+use crate::turned::{Told, Turned};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,20 +28,20 @@ impl Owner {
                 Found::New => {}
                 Found::Known(id) => return Err(self.seen_before(id)),
                 Found::Reused => {
-                    return Err(Turned::away(Problem::KeyReused, "another request came with this key"));
+                    return Err(Told::away(Problem::KeyReused, "another request came with this key").into());
                 }
             }
         }
         if !self.accepting {
             let detail = "the gateway is starting, ending, or has lost its journal; try again";
-            return Err(Turned::away(Problem::NotReady, detail));
+            return Err(Told::away(Problem::NotReady, detail).into());
         }
         let ready = self.plans.get_or_make(submission.digest, &submission.plan).map_err(|error| {
-            Turned::away(Problem::Internal, &format!("the route's plan cannot be run: {error}"))
+            Told::away(Problem::Internal, &format!("the route's plan cannot be run: {error}"))
         })?;
         let services = ready.branches.iter().map(|branch| &branch.service);
         if let Some(why) = self.load.too_much(self.config.open_limit, services) {
-            return Err(Turned::away(Problem::Overloaded, &why));
+            return Err(Told::away(Problem::Overloaded, &why).into());
         }
         let deadline = ready.outline.deadline();
         if let Some(wait) = self.paces.too_long(ready.digest, deadline, now.time) {
@@ -49,7 +49,7 @@ impl Owner {
                 "those before it are answered so slowly that it would wait for {} ms; try again in a moment",
                 wait.as_millis()
             );
-            return Err(Turned::away(Problem::Overloaded, &detail));
+            return Err(Told::away(Problem::Overloaded, &detail).into());
         }
         let id = self.mint(submission.key.as_ref(), entropy);
         let mut submission = submission;
@@ -77,18 +77,18 @@ impl Owner {
     /// What a client hears whose key stands for this transaction.
     fn seen_before(&self, id: Id) -> Turned {
         if let Some(finished) = self.memory.get(id) {
-            return Turned::known(id, true, finished.client_answer(id));
+            return Told::known(id, true, finished.client_answer(id)).into();
         }
         let Some(open) = self.open.get(&id) else { return Turned::Recall(id) };
         match open.client_answer() {
-            Some(answer) => Turned::known(id, false, answer),
+            Some(answer) => Told::known(id, false, answer).into(),
             None => {
                 let detail = "the first request with this key has not been decided yet";
                 let answer = Problem::InProgress.answer_for(Some(id), None, detail);
                 let answer = answer.with_header("retry-after", "1");
                 let answer = answer.with_header("location", status_address(id, open.token));
                 let reply = Reply { transaction: Some(id), finished: Some(false), answer };
-                Turned::Told { problem: Some(Problem::InProgress), reply: Box::new(reply) }
+                Told { problem: Some(Problem::InProgress), reply: Box::new(reply) }.into()
             }
         }
     }

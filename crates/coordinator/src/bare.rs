@@ -32,8 +32,7 @@ impl Bare {
 
     /// Renders what a transaction with this id would send. The error is what the client would be told.
     pub fn render(&self, id: Id, submission: Submission) -> Result<BareCalls, Reply> {
-        let rendered =
-            render::first_wave(&self.0, id, &submission.request).map_err(|turned| *turned.reply)?;
+        let rendered = render::first_wave(&self.0, id, &submission.request).map_err(|told| *told.reply)?;
         let own_trace = || TraceContext { trace: Trace::of_transaction(id), state: None };
         Ok(BareCalls { id, calls: rendered.calls, trace: submission.trace.unwrap_or_else(own_trace) })
     }

@@ -15,7 +15,7 @@ use crate::replay::StoredCalls;
 use crate::share::Share;
 use crate::tally::{Tally, count, end_word};
 use crate::timers::Timers;
-use crate::turned::Turned;
+use crate::turned::{Told, Turned};
 use crate::{Config, Notice, reply};
 use std::collections::{BTreeMap, VecDeque};
 use unanimo_contract::{
@@ -184,12 +184,12 @@ impl Owner {
             }
             let turned = match why {
                 Unwritten::Full => {
-                    Turned::away(Problem::Overloaded, "the journal has too much to write; try again")
+                    Told::away(Problem::Overloaded, "the journal has too much to write; try again")
                 }
                 Unwritten::TooLarge => {
-                    Turned::away(Problem::TooLarge, "the journal's segments are too small for it")
+                    Told::away(Problem::TooLarge, "the journal's segments are too small for it")
                 }
-                Unwritten::Poisoned => Turned::away(Problem::NotReady, "the journal has failed; try again"),
+                Unwritten::Poisoned => Told::away(Problem::NotReady, "the journal has failed; try again"),
             };
             if open.waiter.is_some() {
                 self.share.parted();
@@ -274,10 +274,10 @@ impl Owner {
     /// What history says to an [`Action::Recall`]: what the client was told, where it is known.
     pub fn recalled(&mut self, waiter: WaiterId, id: Id, answer: Result<Option<ClientAnswer>, Unavailable>) {
         let turned = match answer {
-            Ok(Some(answer)) => Turned::known(id, true, answer),
-            Ok(None) => Turned::lost(id),
+            Ok(Some(answer)) => Told::known(id, true, answer),
+            Ok(None) => Told::lost(id),
             Err(Unavailable) => {
-                Turned::away(Problem::NotReady, "the answer cannot be looked up now; try again")
+                Told::away(Problem::NotReady, "the answer cannot be looked up now; try again")
             }
         };
         self.turn_away(Some(waiter), turned);
@@ -352,9 +352,9 @@ impl Owner {
         self.actions.push_back(Action::Notice { transaction: id, notice });
     }
 
-    fn turn_away(&mut self, waiter: Option<WaiterId>, turned: Turned) {
-        let (problem, reply) = match (turned, waiter) {
-            (Turned::Told { problem, reply }, _) => (problem, reply),
+    fn turn_away(&mut self, waiter: Option<WaiterId>, turned: impl Into<Turned>) {
+        let (problem, reply) = match (turned.into(), waiter) {
+            (Turned::Told(Told { problem, reply }), _) => (problem, reply),
             (Turned::Recall(transaction), Some(waiter)) => {
                 return self.actions.push_back(Action::Recall { waiter, transaction });
             }

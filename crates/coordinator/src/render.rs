@@ -3,7 +3,7 @@
 use crate::open::Open;
 use crate::plans::{Ready, ReadyBranch, ReadyRefused, ReadyResponse};
 use crate::scope::{AnswerScope, RequestScope};
-use crate::turned::Turned;
+use crate::turned::Told;
 use bytes::Bytes;
 use unanimo_contract::plan::{CALL_LIMIT, CALLS_LIMIT, RESPONSE_LIMIT};
 use unanimo_contract::{Calls, ClientAnswer, Id, Operation, Problem, RenderedCall, Request, Verdict};
@@ -17,14 +17,14 @@ pub(crate) struct Rendered {
 }
 
 /// Renders the first wave. What the request lacks is told to the client before anything begins.
-pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Rendered, Turned> {
+pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Rendered, Told> {
     let document = match ready.names_body {
         true => Some(Document::parse(request.body.clone()).map_err(|error| {
             let detail = format!(
                 "the body is not JSON: line {}, column {}: {}",
                 error.line, error.column, error.message
             );
-            Turned::away(Problem::Unrenderable, &detail)
+            Told::away(Problem::Unrenderable, &detail)
         })?),
         false => None,
     };
@@ -51,17 +51,17 @@ pub(crate) fn first_wave(ready: &Ready, id: Id, request: &Request) -> Result<Ren
         check_call(branch, call.size()).map_err(|detail| too_large(branch, &detail))?;
         size += call.size();
     }
-    check_calls(size).map_err(|detail| Turned::away(Problem::TooLarge, &detail))?;
+    check_calls(size).map_err(|detail| Told::away(Problem::TooLarge, &detail))?;
     Ok(Rendered { calls, document })
 }
 
-fn unrenderable(branch: &ReadyBranch, error: &Unrenderable) -> Turned {
+fn unrenderable(branch: &ReadyBranch, error: &Unrenderable) -> Told {
     let detail = format!("branch {}: {error}", branch.name);
-    Turned::at_branch(Problem::Unrenderable, &branch.name, &detail)
+    Told::at_branch(Problem::Unrenderable, &branch.name, &detail)
 }
 
-fn too_large(branch: &ReadyBranch, detail: &str) -> Turned {
-    Turned::at_branch(Problem::TooLarge, &branch.name, detail)
+fn too_large(branch: &ReadyBranch, detail: &str) -> Told {
+    Told::at_branch(Problem::TooLarge, &branch.name, detail)
 }
 
 fn check_call(branch: &ReadyBranch, size: usize) -> Result<(), String> {
