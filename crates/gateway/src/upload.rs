@@ -179,7 +179,13 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        self.poll_part(cx).map_err(Broken::from)
+        // Trailers stay here: services that merge them into the head would let a client add there what is removed.
+        while let Some(part) = ready!(self.poll_part(cx)) {
+            if !part.as_ref().is_ok_and(Frame::is_trailers) {
+                return Poll::Ready(Some(part.map_err(Broken::from)));
+            }
+        }
+        Poll::Ready(None)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Participants that speak HTTP/1.1: one request for each operation.
+//! Participants that speak HTTP: one request for each operation.
 
 use crate::Participant;
 use bytes::{Bytes, BytesMut};

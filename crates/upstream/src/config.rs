@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use crate::{CircuitConfig, Credential, HealthConfig};
 
+/// The most requests that may share a connection: each has its share of what is received ahead.
+const MAX_STREAMS: usize = 1000;
+
 /// All services by name.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -22,6 +25,8 @@ pub struct ServiceConfig {
     pub endpoints: Vec<String>,
     /// How it knows us.
     pub credential: Credential,
+    /// What its endpoints speak.
+    pub protocol: Protocol,
     /// Which endpoint takes a request that may go to any.
     pub balance: Balance,
     /// Whether requests with the same [`crate::Affinity`] all go to one endpoint, and to no other while it is down.
@@ -39,6 +44,8 @@ pub struct ServiceConfig {
     pub idle_connections: usize,
     /// How many connections each worker opens to each endpoint. What needs one more is refused at once.
     pub connections: usize,
+    /// How many requests share a connection at a time, where the protocol lets them.
+    pub streams: usize,
 }
 
 impl Default for ServiceConfig {
@@ -46,6 +53,7 @@ impl Default for ServiceConfig {
         Self {
             endpoints: Vec::new(),
             credential: Credential::Anonymous,
+            protocol: Protocol::default(),
             balance: Balance::default(),
             affinity: false,
             circuit: None,
@@ -54,8 +62,19 @@ impl Default for ServiceConfig {
             idle_timeout: Duration::from_secs(60),
             idle_connections: 512,
             connections: 1024,
+            streams: 100,
         }
     }
+}
+
+/// What the endpoints of a service speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1: each request has a connection to itself.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS and without asking first: requests share connections.
+    H2c,
 }
 
 /// How requests are spread over the endpoints of a service. Each worker sees only what it has sent itself.
@@ -152,6 +171,9 @@ impl ServiceConfig {
         }
         if self.connections == 0 {
             wrong("`connections` must be at least 1".to_owned());
+        }
+        if !(1..=MAX_STREAMS).contains(&self.streams) {
+            wrong(format!("`streams` must be 1 to {MAX_STREAMS}"));
         }
     }
 }

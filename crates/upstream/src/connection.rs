@@ -37,6 +37,8 @@ pub(crate) enum Delivery {
     Answered(Response<Incoming>),
     /// It came back untouched.
     Unsent(Request<Body>, hyper::Error),
+    /// The service says that it has not looked at it; but what was sent of its body is not there any more.
+    Refused(hyper::Error),
     /// Nobody knows how far it got.
     Lost(hyper::Error),
 }

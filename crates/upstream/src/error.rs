@@ -38,7 +38,8 @@ pub enum Kind {
 /// Whether a service may have acted upon a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sent {
-    /// No byte of the request has left: it may be sent again, and elsewhere.
+    /// No byte of the request has left, or the service says that it has not looked at it: it may be sent again, and
+    /// elsewhere.
     No,
     /// Nobody knows.
     Perhaps,

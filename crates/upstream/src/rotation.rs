@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::pool::{Lease, Pool};
+use crate::pool::{Lease, Pool, Wanted};
 use crate::services::{Endpoint, Service};
 use crate::standing::Passage;
 use crate::{Balance, Error, Kind, Trial, clock};
@@ -35,13 +35,6 @@ const ROUNDS: [Round; 4] = [
     Round { aside: true, again: true, is_last: false },
     Round { aside: true, again: true, is_last: true },
 ];
-
-/// Which connection will do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    Any,
-    New,
-}
 
 impl Rotation {
     /// Takes over the pools of those endpoints that the service had before.
@@ -155,11 +148,9 @@ fn withheld(pool: &Pool) -> Error {
 }
 
 async fn lease_of(pool: &Rc<Pool>, now: Instant, wanted: Wanted) -> Result<Lease, Error> {
-    if wanted == Wanted::Any
-        && let Some(lease) = pool.take_idle(now)
-    {
+    if let Some(lease) = pool.take(now, wanted) {
         return Ok(lease);
     }
-    // Boxed, since it is rare and large: most requests find an idle connection.
-    Box::pin(pool.open()).await
+    // Boxed, since it is rare and large: most requests find a connection.
+    Box::pin(pool.open(now, wanted)).await
 }

@@ -11,7 +11,7 @@ use crate::affinity::Lot;
 use crate::standing::Standing;
 use crate::stats::Meter;
 use crate::{
-    Balance, CircuitConfig, CircuitState, Config, Credential, EndpointState, HealthConfig, Invalid,
+    Balance, CircuitConfig, CircuitState, Config, Credential, EndpointState, HealthConfig, Invalid, Protocol,
     ServiceConfig, Stats,
 };
 
@@ -55,10 +55,12 @@ pub(crate) struct Endpoint {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
+    pub(crate) protocol: Protocol,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) idle_connections: usize,
     pub(crate) connections: usize,
+    pub(crate) streams: usize,
     pub(crate) circuit: Option<CircuitConfig>,
     /// Whether what checks have found counts.
     pub(crate) is_checked: bool,
@@ -180,10 +182,12 @@ impl Service {
         };
         let endpoints = config.endpoints.into_iter().map(endpoint).collect::<Result<_, _>>()?;
         let limits = Limits {
+            protocol: config.protocol,
             connect_timeout: config.connect_timeout,
             idle_timeout: config.idle_timeout,
             idle_connections: config.idle_connections,
             connections: config.connections,
+            streams: config.streams,
             circuit: config.circuit,
             is_checked: config.health.is_some(),
         };

@@ -19,7 +19,7 @@ pub struct Stats {
     pub connects: u64,
     /// Connections that could not be made.
     pub connect_failures: u64,
-    /// Times that an idle connection was taken for a request.
+    /// Times that a connection which was there already took a request.
     pub reused: u64,
     /// Times that a circuit opened, for the first time or after a probe that failed.
     pub circuit_openings: u64,

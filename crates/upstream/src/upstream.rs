@@ -6,9 +6,9 @@ use std::sync::Arc;
 use http::header::HOST;
 use http::{Request, Response};
 
-use crate::pool::Attempt;
-use crate::rotation::{Rotation, Wanted};
-use crate::{Answer, Body, Error, ServiceId, Services, Trial, framing};
+use crate::pool::{Attempt, Wanted};
+use crate::rotation::Rotation;
+use crate::{Answer, Body, Error, ServiceId, Services, Trial};
 
 /// One worker's way to all services. It stays on its thread, in a `LocalSet`; clones share their connections.
 #[derive(Clone)]
@@ -66,20 +66,20 @@ impl Upstream {
         &self,
         trial: &Trial,
         service: ServiceId,
-        mut request: Request<Body>,
+        request: Request<Body>,
     ) -> Result<Response<Answer>, Error> {
         let rotation = &self.worker.rotations[service.index()];
         let names_host = request.headers().contains_key(HOST);
-        framing::frame(&mut request);
         let is_streaming = matches!(request.body(), Body::Streaming(_));
         let lease = rotation.lease(trial, Wanted::Any).await?;
         lease.count();
+        let again = lease.again();
         let request = match settle(trial, is_streaming, lease.send(request, names_host).await)? {
             Attempt::Answered(answer) => return Ok(answer),
-            // The service had closed the connection while it was idle. Once more, and then no more.
+            // The service had closed the connection while it was idle, or is about to. Once more, and then no more.
             Attempt::Unsent(request, _) => request,
         };
-        let lease = rotation.lease(trial, Wanted::New).await?;
+        let lease = rotation.lease(trial, again).await?;
         match settle(trial, is_streaming, lease.send(request, names_host).await)? {
             Attempt::Answered(answer) => Ok(answer),
             Attempt::Unsent(_, error) => Err(error),

@@ -12,7 +12,7 @@ use http::HeaderName;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use unanimo_gateway::{Action, Limits, Match, PathMatch, ProxyConfig, RouteConfig, Table};
-use unanimo_upstream::{Config, ServiceConfig};
+use unanimo_upstream::{Config, Protocol, ServiceConfig};
 
 /// How long a service may take until the head of its answer on a plain route, where nothing is said.
 const PROXY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -149,6 +149,15 @@ fn proxy(cursor: Cursor, matching: Option<&Matching>, services: &Services) -> Op
     let mut retry = None;
     fields.set("retry", &mut retry, |cursor| retries::read(cursor).map(Some));
     let (service, _) = service?;
+    let config = services.config.services.get(service);
+    if config.is_some_and(|config| config.protocol == Protocol::H2c) {
+        if fields.has("upgrades") && !upgrades.is_empty() {
+            let message =
+                format!("the service `{service}` speaks HTTP/2, where no connection changes its protocol");
+            fields.notes().wrong_but(fields.span_of("upgrades"), message, "leave `upgrades` out");
+        }
+        upgrades.clear();
+    }
     Some(ProxyConfig { service: service.to_owned(), timeout, rewrite_prefix, upgrades, retry })
 }
 

@@ -12,10 +12,11 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
-use unanimo_upstream::{Balance, Config, Credential, ServiceConfig};
+use unanimo_upstream::{Balance, Config, Credential, Protocol, ServiceConfig};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "endpoints",
+    "protocol",
     "balance",
     "affinity",
     "circuit",
@@ -29,7 +30,10 @@ const KEYS: [&str; 14] = [
     "idle_timeout",
     "idle_connections",
     "connections",
+    "streams",
 ];
+
+const PROTOCOLS: [(&str, Protocol); 2] = [("http/1.1", Protocol::Http1), ("h2c", Protocol::H2c)];
 
 const BALANCES: [(&str, Balance); 2] =
     [("round-robin", Balance::RoundRobin), ("least-request", Balance::LeastRequest)];
@@ -143,6 +147,7 @@ fn read(named: &Named, service: &mut Service) -> Option<ServiceConfig> {
     let endpoints = fields.need("endpoints").and_then(|cursor| cursor.elements("`endpoints`"));
     let texts = endpoints.iter().flatten().filter_map(|cursor| cursor.text());
     config.endpoints = texts.map(str::to_owned).collect();
+    fields.set("protocol", &mut config.protocol, |cursor| cursor.word("a protocol", &PROTOCOLS));
     fields.set("balance", &mut config.balance, |cursor| cursor.word("a way to balance", &BALANCES));
     fields.set("affinity", &mut config.affinity, |cursor| {
         cursor.word("what can stay at one endpoint", &AFFINITIES)
@@ -154,6 +159,15 @@ fn read(named: &Named, service: &mut Service) -> Option<ServiceConfig> {
     fields.set("idle_timeout", &mut config.idle_timeout, patience);
     fields.set("idle_connections", &mut config.idle_connections, |cursor| cursor.count(0..=100_000));
     fields.set("connections", &mut config.connections, |cursor| cursor.count(1..=100_000));
+    fields.set("streams", &mut config.streams, |cursor| cursor.count(1..=1000));
+    if fields.has("streams") && config.protocol == Protocol::Http1 {
+        let message = "`streams` says how many requests share a connection, and over HTTP/1.1 none do";
+        fields.notes().wrong_but(
+            fields.span_of("streams"),
+            message,
+            "say `protocol: h2c` where the service speaks it, or leave it out",
+        );
+    }
     fields.set("call_timeout", &mut service.call_timeout, Cursor::milliseconds);
     fields.set("asks", &mut service.asks, Cursor::boolean);
     fields.set("fenced", &mut service.fenced, Cursor::boolean);

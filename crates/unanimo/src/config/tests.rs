@@ -5,6 +5,7 @@ use serde_json::json;
 use std::time::Duration;
 use unanimo_contract::{Plan, RefusedPlan};
 use unanimo_gateway::{Action, PathMatch, RouteConfig};
+use unanimo_upstream::Protocol;
 
 fn config_of(text: &str) -> Config {
     let source = Source::of("etc/gateway.yaml", text);
@@ -62,7 +63,10 @@ fn services_are_told_apart_by_name() {
     assert_eq!(bank.endpoints, ["bank.internal:7001", "[::1]:7001"]);
     assert_eq!((bank.connect_timeout, bank.idle_timeout), (MILLISECOND * 300, SECOND * 20));
     assert_eq!((bank.idle_connections, bank.connections), (4, 8));
-    assert_eq!(config.upstream.services["bank-b"].endpoints, bank.endpoints);
+    assert_eq!((bank.protocol, bank.streams), (Protocol::Http1, 100));
+    let other = &config.upstream.services["bank-b"];
+    assert_eq!(other.endpoints, bank.endpoints);
+    assert_eq!((other.protocol, other.streams), (Protocol::H2c, 16));
 }
 
 #[test]

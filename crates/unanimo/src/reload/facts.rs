@@ -9,7 +9,7 @@ use unanimo_contract::Plan;
 use unanimo_gateway::{
     Action, Limits, Match, PathMatch, ProxyConfig, RetryConfig, RouteConfig, TransactionConfig, ValueMatch,
 };
-use unanimo_upstream::{CircuitConfig, HealthConfig, ServiceConfig};
+use unanimo_upstream::{CircuitConfig, HealthConfig, Protocol, ServiceConfig};
 
 /// Names and values.
 pub type Facts = BTreeMap<String, String>;
@@ -121,6 +121,7 @@ fn of_service(service: &ServiceConfig, origin: &Origin, folder: &Path) -> Facts 
     let ServiceConfig {
         endpoints,
         credential: _,
+        protocol,
         balance,
         affinity,
         circuit,
@@ -129,6 +130,7 @@ fn of_service(service: &ServiceConfig, origin: &Origin, folder: &Path) -> Facts 
         idle_timeout,
         idle_connections,
         connections,
+        streams,
     } = service;
     let mut facts = Facts::new();
     facts.note("endpoints", endpoints.join(", "));
@@ -138,6 +140,7 @@ fn of_service(service: &ServiceConfig, origin: &Origin, folder: &Path) -> Facts 
         Origin::File(path) => facts.note("credential", written(path, folder)),
         Origin::Environment => facts.note("credential", "from the environment"),
     }
+    facts.note("protocol", shown(protocol));
     facts.note("balance", shown(balance));
     facts.note("affinity", affinity);
     if let Some(CircuitConfig { failures, statuses, open, cap }) = circuit {
@@ -158,6 +161,9 @@ fn of_service(service: &ServiceConfig, origin: &Origin, folder: &Path) -> Facts 
     facts.note("idle_timeout", shown(idle_timeout));
     facts.note("idle_connections", idle_connections);
     facts.note("connections", connections);
+    if *protocol == Protocol::H2c {
+        facts.note("streams", streams);
+    }
     facts
 }
 

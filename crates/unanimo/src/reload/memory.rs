@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use unanimo_upstream::{Balance, Credential, ServiceConfig};
+use unanimo_upstream::{Balance, Credential, Protocol, ServiceConfig};
 
 /// The file's name in the journal's directory.
 const NAME: &str = "services.json";
@@ -42,6 +42,10 @@ pub struct Remembered {
     idle_timeout_ms: u64,
     idle_connections: usize,
     connections: usize,
+    /// How many requests share a connection, where they do: the service speaks HTTP/2. Not written where it does not, so that
+    /// a program that does not know of it can read the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    streams: Option<usize>,
 }
 
 /// By name.
@@ -118,6 +122,7 @@ impl Remembered {
             idle_timeout_ms: millis(service.idle_timeout),
             idle_connections: service.idle_connections,
             connections: service.connections,
+            streams: (service.protocol == Protocol::H2c).then_some(service.streams),
         }
     }
 
@@ -131,6 +136,7 @@ impl Remembered {
             ),
             Origin::Environment => return Err("its token came from the environment".to_owned()),
         };
+        let defaults = ServiceConfig::default();
         Ok(ServiceConfig {
             endpoints: self.endpoints.clone(),
             credential,
@@ -140,8 +146,10 @@ impl Remembered {
             idle_timeout: Duration::from_millis(self.idle_timeout_ms),
             idle_connections: self.idle_connections,
             connections: self.connections,
+            protocol: if self.streams.is_some() { Protocol::H2c } else { Protocol::Http1 },
+            streams: self.streams.unwrap_or(defaults.streams),
             // No circuit and no checks: nothing new comes to it, and what it owes is asked for with pauses of its own.
-            ..ServiceConfig::default()
+            ..defaults
         })
     }
 }
@@ -171,6 +179,19 @@ mod tests {
         fs::remove_file(token).unwrap();
         assert!(services["bank"].recall().is_err(), "without its token it is not called");
         assert!(some(Origin::Environment)["bank"].recall().is_err());
+    }
+
+    #[test]
+    fn a_service_that_speaks_http2_still_does_and_others_are_written_as_ever() {
+        let endpoints = vec!["bank:80".to_owned()];
+        let service =
+            ServiceConfig { endpoints, protocol: Protocol::H2c, streams: 7, ..ServiceConfig::default() };
+        let back = Remembered::of(&service, Origin::Anonymous).recall().unwrap();
+        assert_eq!((back.protocol, back.streams), (Protocol::H2c, 7));
+        let text = serde_json::to_string(&some(Origin::Anonymous)).unwrap();
+        assert!(!text.contains("streams"), "{text}");
+        let read: Services = serde_json::from_str(&text).unwrap();
+        assert_eq!(read["bank"].recall().unwrap().protocol, Protocol::Http1);
     }
 
     #[test]

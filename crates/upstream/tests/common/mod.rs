@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
-use unanimo_upstream::{Answer, Body, Config, Error, ServiceConfig, ServiceId, Services, Upstream};
+use unanimo_upstream::{Answer, Body, Config, Error, Protocol, ServiceConfig, ServiceId, Services, Upstream};
 
 pub type Reply = Response<BoxBody<Bytes, hyper::Error>>;
 
@@ -64,11 +64,28 @@ impl Server {
         H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
         F: Future<Output = Reply> + 'static,
     {
+        Self::speaking(Protocol::Http1, listener, handler)
+    }
+
+    /// The same over HTTP/2.
+    pub fn multiplexed<H, F>(listener: TcpListener, handler: H) -> Self
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = Reply> + 'static,
+    {
+        Self::speaking(Protocol::H2c, listener, handler)
+    }
+
+    fn speaking<H, F>(protocol: Protocol, listener: TcpListener, handler: H) -> Self
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = Reply> + 'static,
+    {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (accepted, open) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let (stop, stopped) = oneshot::channel();
-        let serving = serve(listener, handler, accepted.clone(), open.clone());
+        let serving = serve(protocol, listener, handler, accepted.clone(), open.clone());
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             LocalSet::new().block_on(&runtime, async {
@@ -96,8 +113,22 @@ impl Drop for Server {
     }
 }
 
-async fn serve<H, F>(listener: TcpListener, handler: H, accepted: Arc<AtomicUsize>, open: Arc<AtomicUsize>)
-where
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for Local {
+    fn execute(&self, future: F) {
+        spawn_local(future);
+    }
+}
+
+async fn serve<H, F>(
+    protocol: Protocol,
+    listener: TcpListener,
+    handler: H,
+    accepted: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
+) where
     H: Fn(Request<Incoming>) -> F + Clone + 'static,
     F: Future<Output = Reply> + 'static,
 {
@@ -112,9 +143,15 @@ where
                 let reply = handler(request);
                 async move { Ok::<_, Infallible>(reply.await) }
             });
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let stream = TokioIo::new(stream);
+            let _ = match protocol {
+                Protocol::Http1 => {
+                    hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await
+                }
+                Protocol::H2c => {
+                    hyper::server::conn::http2::Builder::new(Local).serve_connection(stream, service).await
+                }
+            };
             open.fetch_sub(1, Ordering::SeqCst);
         });
     }
