@@ -70,13 +70,15 @@ pub(crate) struct Boot<'a> {
     pub(crate) seed: u64,
     pub(crate) scenario: &'a Scenario,
     pub(crate) history: &'a History,
+    /// The plans of the routes, made ready before: to parse them in each life would take longer than the life.
+    pub(crate) plans: &'a Plans,
     pub(crate) medium: Medium,
 }
 
 impl Gateway {
     /// Opens, replays and starts, in the order in which the production binary does.
     pub(crate) fn start(boot: Boot<'_>, oracle: &mut Oracle) -> Result<Gateway, NotStarted> {
-        let Boot { life, at, unix_ms, workers: count, seed, scenario, history, medium } = boot;
+        let Boot { life, at, unix_ms, workers: count, seed, scenario, history, plans, medium } = boot;
         let failed = NotStarted::Journal;
         let mut recovery = unanimo_journal::open(scenario.journal.clone(), medium).map_err(failed)?;
         let (node, epoch) = (recovery.node(), recovery.epoch());
@@ -89,7 +91,7 @@ impl Gateway {
                 remembered_limit: 1_000_000,
                 keys: KeyPromise::default(),
                 retry: scenario.retry,
-                plans: Plans::default(),
+                plans: plans.clone(),
                 seed: seed ^ worker as u64,
             })
         };

@@ -41,7 +41,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::{Id, Token};
-use unanimo_coordinator::WaiterId;
+use unanimo_coordinator::{Plans, WaiterId};
 use unanimo_journal::Progress;
 use unanimo_journal::simulated::{Simulated, lookalike};
 use unanimo_protocol::Time;
@@ -200,6 +200,7 @@ struct World {
     /// Calls that are on their way or at work, and participants that will ask.
     in_the_air: usize,
     history: History,
+    plans: Plans,
     cuts: Cuts,
     steps: u64,
     /// Whether the last step was a sync.
@@ -231,12 +232,14 @@ impl World {
             numbers: 0,
             in_the_air: 0,
             history: History::default(),
+            plans: Plans::default(),
             cuts: Cuts::default(),
             steps: 0,
             has_synced: false,
             dice,
             scenario,
         };
+        world.make_plans_ready();
         world.queue.push(Time(0), Event::Start);
         world.queue.push(world.scenario.heals_at, Event::Heal);
         for at in &world.scenario.reloads {

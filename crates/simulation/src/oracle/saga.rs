@@ -56,10 +56,10 @@ impl Oracle {
         }
     }
 
-    /// A client loses its connection before the beginning of what it asked for is durable: its identity goes with it.
-    pub(crate) fn severed(&mut self, durable: Watermark) {
+    /// A client loses its connection before its worker knows that the beginning is durable: its identity goes with it.
+    pub(crate) fn severed(&mut self) {
         self.saw("severed");
-        let begins = |story: &&mut Story| story.begun.is_some_and(|stand| !stand.is_durable(durable));
+        let begins = |story: &&mut Story| story.begun.is_some() && !story.left;
         self.stories.values_mut().filter(begins).for_each(|story| story.saga.left_alone = true);
     }
 

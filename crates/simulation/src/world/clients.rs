@@ -73,7 +73,7 @@ impl World {
             .ok()
             .map(|r| self.oracle.replied(self.now, r, errand, durable, &self.participants));
         if reply.is_err() {
-            self.oracle.severed(durable);
+            self.oracle.severed();
         }
         let status = reply.as_ref().map_or(0, |reply| reply.answer.status);
         self.trace.note("reply", &[client as u64, u64::from(status)], || {

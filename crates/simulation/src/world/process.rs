@@ -42,6 +42,7 @@ impl World {
             seed: self.dice.bits(),
             scenario: &self.scenario,
             history: &self.history,
+            plans: &self.plans,
             medium: Medium { disk: self.disk.clone(), lies: self.mistake == Some(Mistake::SyncLies) },
         };
         let started = Gateway::start(boot, &mut self.oracle);

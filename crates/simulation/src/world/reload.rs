@@ -14,16 +14,21 @@ impl World {
             }
         }
         self.trace.note("reload", &[], String::new);
+        self.make_plans_ready();
         let Some(gateway) = &mut self.gateway else { return };
-        let plans = match Plans::of(self.scenario.routes.iter().map(|route| &route.plan)) {
-            Ok(plans) => plans,
-            Err(error) => return self.oracle.blame(format!("a plan cannot be run: {error}")),
-        };
         let (open_limit, retry) = (self.scenario.open_limit, self.scenario.retry);
         for worker in &mut gateway.workers {
-            worker.owner.change(Change { open_limit, retry, plans: plans.clone() });
+            worker.owner.change(Change { open_limit, retry, plans: self.plans.clone() });
         }
         let needed = gateway.workers.iter().flat_map(|worker| worker.owner.services().into_keys()).collect();
         self.oracle.reloaded(&needed);
+    }
+
+    /// Parses the plans of the routes, once for every process that will have them.
+    pub(super) fn make_plans_ready(&mut self) {
+        match Plans::of(self.scenario.routes.iter().map(|route| &route.plan)) {
+            Ok(plans) => self.plans = plans,
+            Err(error) => self.oracle.blame(format!("a plan cannot be run: {error}")),
+        }
     }
 }
