@@ -73,12 +73,12 @@ pub(crate) struct Download {
     /// Why it broke off, told at the next look: what came before leaves first, since an error throws away what waits.
     broke: Option<unanimo_upstream::Error>,
     /// The client's connection waits for an answer until the body has gone.
-    _answering: Answering,
+    answering: Answering,
 }
 
 impl Download {
     pub(crate) fn new(answer: Answer, patience: Duration, answering: Answering) -> Download {
-        Download { answer, idle: Idle::new(patience), broke: None, _answering: answering }
+        Download { answer, idle: Idle::new(patience), broke: None, answering }
     }
 }
 
@@ -112,6 +112,7 @@ impl http_body::Body for Body {
                 return Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));
             }
         };
+        download.answering.taken();
         if let Some(error) = download.broke.take() {
             return Poll::Ready(Some(Err(Error::Service(error))));
         }
@@ -126,7 +127,10 @@ impl http_body::Body for Body {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            Some(Ok(frame)) => {
+                download.answering.handed();
+                Poll::Ready(Some(Ok(frame)))
+            }
             None => Poll::Ready(None),
         }
     }

@@ -20,13 +20,19 @@ pub(crate) fn of_request(
     if lines.next().is_some() {
         return Err("the request has more than one Host");
     }
-    if first.is_none() && version >= Version::HTTP_11 {
+    let is_in_target = version == Version::HTTP_2 && uri.authority().is_some();
+    if first.is_none() && version >= Version::HTTP_11 && !is_in_target {
         return Err("the request has no Host");
     }
     let host = headers.remove(HOST).filter(|host| !host.is_empty());
     let Some(authority) = uri.authority() else { return Ok(host) };
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err("the target's scheme is neither http nor https");
+    }
+    // HTTP/1.1 says which of the two holds, and HTTP/2 that they are the same.
+    let is_same = |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+    if is_in_target && !host.as_ref().is_none_or(is_same) {
+        return Err("the request names two hosts");
     }
     HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| "the target's host is malformed")
 }
@@ -113,5 +119,13 @@ mod tests {
         assert!(of("/", &["a", "a"], Version::HTTP_11).is_err());
         assert_eq!(of("http://b:1/x", &["a"], Version::HTTP_11), value("b:1"));
         assert!(of("ftp://b/x", &["a"], Version::HTTP_11).is_err());
+        assert_eq!(of("http://b:1/x", &[], Version::HTTP_2), value("b:1"));
+        assert_eq!(of("http://b:1/x", &["B:1"], Version::HTTP_2), value("b:1"));
+        assert_eq!(of("/x", &["a"], Version::HTTP_2), value("a"));
+        assert!(of("/x", &[], Version::HTTP_2).is_err());
+        assert!(of("http://b:1/x", &["a"], Version::HTTP_2).is_err());
+        assert!(of("http://b:1/x", &["b:1", "b:1"], Version::HTTP_2).is_err());
+        assert!(of("ftp://b/x", &[], Version::HTTP_2).is_err());
+        assert!(of("http://b:1/x", &[], Version::HTTP_11).is_err());
     }
 }

@@ -1,11 +1,15 @@
 //! One client's connection, from its first byte to its last.
+//!
+//! Each begins as one of HTTP/1.1, which costs those nothing: what hyper finds to be HTTP/2 begins again as such.
 
 use crate::answer::Body;
-use crate::pulse::{Pulse, Socket};
+use crate::pulse::{Pulse, Returned, Socket};
 use crate::server::{Door, Shared, Stage};
-use crate::{Limits, clock, dispatch, tunnel};
+use crate::{Limits, clock, dispatch, multiplexed, tunnel};
 use http::HeaderValue;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::{self, Connection};
+use hyper::server::conn::http2;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use std::cell::Cell;
@@ -43,6 +47,8 @@ enum End {
     Ended,
     /// By something that is no request. It was answered with a status.
     Malformed,
+    /// By the words with which a connection of HTTP/2 begins. Nothing was answered.
+    Multiplexed,
     /// Broken, expired or cut off: there is nothing more to say.
     Broken,
 }
@@ -80,7 +86,19 @@ pub(crate) async fn serve<T: Transactions>(
     // A connection that comes while the worker drains is served once.
     protocol.keep_alive(worker.stages.is_before(Stage::Draining));
     let mut connection = protocol.serve_connection(TokioIo::new(socket), service);
-    let end = drive(&mut connection, &pulse, &limits, &worker).await;
+    let leave = Connection::graceful_shutdown;
+    // One that begins later is served once.
+    let last = if worker.stages.is_before(Stage::Parting) { Stage::Parting } else { Stage::Closing };
+    let end = drive(Pin::new(&mut connection), leave, last, &pulse, &limits, &worker).await;
+    if let End::Multiplexed = end {
+        let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
+        if let Some(socket) = io.into_inner().once_more(read_buf) {
+            // Boxed, so that it takes no room where there is none of it.
+            let end = Box::pin(share(socket, service, &pulse, &limits, &worker)).await;
+            part(end, &pulse, returned, &worker).await;
+        }
+        return;
+    }
     if let (End::Ended, Some(service)) = (&end, client.tunnel.take()) {
         let http1::Parts { io, read_buf, .. } = connection.into_parts();
         if let Some(stream) = io.into_inner().into_stream() {
@@ -89,30 +107,46 @@ pub(crate) async fn serve<T: Transactions>(
         return;
     }
     drop(connection);
+    part(end, &pulse, returned, &worker).await;
+}
+
+/// Lets the client have what was sent to it, where it may still be sending itself.
+async fn part<T>(end: End, pulse: &Pulse, returned: Returned, worker: &Shared<T>) {
     let lingers = match end {
         End::Ended => pulse.may_be_sending(),
         End::Malformed => true,
-        End::Broken => false,
+        End::Broken | End::Multiplexed => false,
     };
     if lingers {
         worker.stages.before(Stage::Closing, returned.linger()).await;
     }
 }
 
-/// Lets hyper serve the connection, until it ends, expires or the worker closes.
-async fn drive<S, T>(
-    connection: &mut Connection<TokioIo<Socket>, S>,
+/// Serves the requests that share the connection, until it ends.
+async fn share<S, T>(socket: Socket, service: S, pulse: &Pulse, limits: &Limits, worker: &Shared<T>) -> End
+where
+    S: HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Future: 'static,
+{
+    pulse.share(clock::now());
+    let mut connection = pin!(multiplexed::serve(limits, socket, service));
+    let leave = http2::Connection::graceful_shutdown;
+    drive(connection.as_mut(), leave, Stage::Draining, pulse, limits, worker).await
+}
+
+/// Lets hyper serve the connection, until it ends, expires or the worker closes. From the stage on it takes no further
+/// request.
+async fn drive<C: Future<Output = hyper::Result<()>>, T>(
+    mut connection: Pin<&mut C>,
+    leave: impl Fn(Pin<&mut C>),
+    last: Stage,
     pulse: &Pulse,
     limits: &Limits,
     worker: &Shared<T>,
-) -> End
-where
-    S: HttpService<hyper::body::Incoming, ResBody = Body>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let mut connection = Pin::new(connection);
+) -> End {
     let mut timer = pin!(sleep_until((clock::now() + LATER).into()));
-    let mut next = if worker.stages.is_before(Stage::Parting) { Stage::Parting } else { Stage::Closing };
+    let mut next = last;
     let mut stage = pin!(worker.stages.reached(next));
     poll_fn(|cx| {
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
@@ -124,7 +158,8 @@ where
             }
             next = Stage::Closing;
             stage.set(worker.stages.reached(next));
-            connection.as_mut().graceful_shutdown();
+            leave(connection.as_mut());
+            pulse.leaves(clock::now());
             // Both have to be asked, to be heard of.
             cx.waker().wake_by_ref();
         }
@@ -135,6 +170,11 @@ where
         while timer.as_mut().poll(cx).is_ready() {
             let now = clock::now();
             match expires {
+                Some(at) if at <= now && pulse.leaves(now) => {
+                    leave(connection.as_mut());
+                    cx.waker().wake_by_ref();
+                    break;
+                }
                 Some(at) if at <= now => return Poll::Ready(End::Broken),
                 Some(at) => timer.as_mut().reset(at.into()),
                 None => timer.as_mut().reset((now + LATER).into()),
@@ -151,7 +191,13 @@ impl End {
             Ok(()) => End::Ended,
             Err(error) => {
                 tracing::debug!(%error, "a client's connection ended early");
-                if error.is_parse() { End::Malformed } else { End::Broken }
+                if error.is_parse_version_h2() {
+                    End::Multiplexed
+                } else if error.is_parse() {
+                    End::Malformed
+                } else {
+                    End::Broken
+                }
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::server::{Door, Stage};
 use crate::status::Own;
 use crate::table::{Found, Sought};
 use crate::transaction::{self, Transactional};
-use crate::{Rules, Table, authority, hygiene, inquiry, upgrade};
+use crate::{Rules, Table, authority, hygiene, inquiry, multiplexed, upgrade};
 use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
@@ -85,6 +85,7 @@ pub(crate) async fn answer<T: Transactions>(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Cut> {
     let in_force = client.worker.governed.now();
+    let is_shared = request.version() == Version::HTTP_2;
     let line = in_force.rules.logs_requests.then(|| Line::new(&client.address, &request));
     let measure = Measure::begin(&in_force.routes, line);
     let mut work = pin!(route(&client, &in_force, request, &measure));
@@ -99,7 +100,9 @@ pub(crate) async fn answer<T: Transactions>(
             Problem::Internal.answer("the gateway made a mistake; nobody knows how far the request got");
         Ok(answer::own(answer.with_header("connection", "close")))
     });
-    if let Ok(response) = &mut answer
+    if let (Ok(response), true) = (&mut answer, is_shared) {
+        multiplexed::clean_answer(response.headers_mut());
+    } else if let Ok(response) = &mut answer
         && !client.worker.stages.is_before(Stage::Draining)
         && response.status() != StatusCode::SWITCHING_PROTOCOLS
     {
@@ -208,6 +211,9 @@ fn read<'u>(uri: &'u Uri, head: &mut Parts) -> Result<(Option<HeaderValue>, Path
         let answer =
             Problem::NotImplemented.answer("this gateway takes no transfer coding but one `chunked`");
         return Err(answer.with_header("connection", "close"));
+    }
+    if head.version == Version::HTTP_2 {
+        multiplexed::join_cookies(&mut head.headers);
     }
     let host = authority::of_request(uri, &mut head.headers, head.version).map_err(bad_request)?;
     let path = Path::normalise(uri.path()).map_err(|why| bad_request(why.to_string()))?;

@@ -1,5 +1,6 @@
 //! Which headers may pass. What concerns one connection stays on it, and what is ours to say nobody else says.
 
+use http::Version;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
@@ -11,7 +12,12 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Takes from a request what may not go on, and says who asks and for which host, as services may believe it.
-pub(crate) fn clean_request(headers: &mut HeaderMap, client: &HeaderValue, host: Option<&HeaderValue>) {
+pub(crate) fn clean_request(
+    headers: &mut HeaderMap,
+    version: Version,
+    client: &HeaderValue,
+    host: Option<&HeaderValue>,
+) {
     // Trailers of requests are dropped, and so is their announcement: services that merge them into the head would let
     // a client add there what is removed here. A body's length stays: whoever sends it checks it.
     let removed =
@@ -19,7 +25,8 @@ pub(crate) fn clean_request(headers: &mut HeaderMap, client: &HeaderValue, host:
     remove(headers, removed);
     headers.insert(X_FORWARDED_FOR, client.clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-    headers.append(VIA, HeaderValue::from_static("1.1 unanimo"));
+    let via = if version == Version::HTTP_2 { "2.0 unanimo" } else { "1.1 unanimo" };
+    headers.append(VIA, HeaderValue::from_static(via));
     if let Some(host) = host {
         headers.insert(X_FORWARDED_HOST, host.clone());
         headers.insert(HOST, host.clone());
@@ -120,7 +127,7 @@ mod tests {
             ("accept", "*/*"),
             ("authorization", "Bearer mine"),
         ]);
-        clean_request(&mut headers, &HeaderValue::from_static("::1"), None);
+        clean_request(&mut headers, Version::HTTP_11, &HeaderValue::from_static("::1"), None);
         let ours = ["via: 1.1 unanimo", "x-forwarded-for: ::1", "x-forwarded-proto: http"];
         assert_eq!(left(&headers), [&["accept: */*", "authorization: Bearer mine"][..], &ours[..]].concat());
     }
@@ -142,14 +149,14 @@ mod tests {
             ("via", "1.1 other"),
         ]);
         let (client, host) = (HeaderValue::from_static("192.0.2.1"), HeaderValue::from_static("h:1"));
-        clean_request(&mut headers, &client, Some(&host));
+        clean_request(&mut headers, Version::HTTP_2, &client, Some(&host));
         assert_eq!(
             left(&headers),
             [
                 "host: h:1",
                 "proxying: stays",
                 "via: 1.1 other",
-                "via: 1.1 unanimo",
+                "via: 2.0 unanimo",
                 "x-forwarded-for: 192.0.2.1",
                 "x-forwarded-host: h:1",
                 "x-forwarded-proto: http",

@@ -21,6 +21,7 @@ mod inquiry;
 mod key;
 mod listener;
 mod metrics;
+mod multiplexed;
 mod named;
 mod parts;
 mod path;

@@ -85,7 +85,7 @@ pub(crate) async fn forward<T>(client: &Client<T>, plain: &Plain, mut asked: Ask
         );
     };
     let takes_trailers = hygiene::takes_trailers(&asked.headers);
-    hygiene::clean_request(&mut asked.headers, &client.address, asked.host);
+    hygiene::clean_request(&mut asked.headers, asked.version, &client.address, asked.host);
     asked.measure.trace(trace::step(&mut asked.headers));
     if let Some(protocol) = wanted {
         upgrade::say(&mut asked.headers, protocol);

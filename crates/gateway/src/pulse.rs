@@ -1,6 +1,8 @@
 //! What a connection waits for, and since when: one timer for each connection, and none for each request.
 
+use crate::multiplexed::PREFACE;
 use crate::{Limits, clock};
+use bytes::{Buf, Bytes};
 use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
@@ -15,6 +17,16 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub(crate) struct Pulse {
     waiting: Cell<Waiting>,
+    /// How many requests are being answered.
+    answers: Cell<usize>,
+    /// Whether requests share the connection.
+    is_shared: Cell<bool>,
+    /// Whether the client was told that no further request is taken.
+    has_left: Cell<bool>,
+    /// Where requests share the connection: how many answers could go on if the client took more of them, and since when
+    /// it has not.
+    handed: Cell<usize>,
+    taken: Cell<Instant>,
     /// Since when the client has not taken what was sent to it.
     stalled: Cell<Option<Instant>>,
     hung_up: Cell<bool>,
@@ -38,6 +50,11 @@ impl Pulse {
         let waiting = Cell::new(Waiting::Head(now));
         Rc::new(Pulse {
             waiting,
+            answers: Cell::default(),
+            is_shared: Cell::default(),
+            has_left: Cell::default(),
+            handed: Cell::default(),
+            taken: Cell::new(now),
             stalled: Cell::default(),
             hung_up: Cell::default(),
             unread: Cell::default(),
@@ -47,7 +64,26 @@ impl Pulse {
     /// A request is being answered, until the guard is dropped.
     pub(crate) fn answering(self: &Rc<Pulse>) -> Answering {
         self.waiting.set(Waiting::Answer);
-        Answering(self.clone())
+        self.answers.set(self.answers.get() + 1);
+        Answering { pulse: self.clone(), is_handed: Cell::default() }
+    }
+
+    /// From now on requests share the connection. It owes us none at once: clients connect ahead.
+    pub(crate) fn share(&self, now: Instant) {
+        self.is_shared.set(true);
+        self.waiting.set(Waiting::Idle(now));
+    }
+
+    /// Whether the client is to be told that no further request is taken: once, and where requests share the connection.
+    /// One that has none has as long as a head may take to be gone.
+    pub(crate) fn leaves(&self, now: Instant) -> bool {
+        if !self.is_shared.get() || self.has_left.replace(true) {
+            return false;
+        }
+        if self.answers.get() == 0 {
+            self.waiting.set(Waiting::Head(now));
+        }
+        true
     }
 
     /// When the client will have been waited for too long, as things stand.
@@ -58,7 +94,8 @@ impl Pulse {
             Waiting::Answer => None,
         };
         let stalled = self.stalled.get().map(|since| since + limits.body_idle_timeout);
-        waiting.into_iter().chain(stalled).min()
+        let untaken = (self.handed.get() > 0).then(|| self.taken.get() + limits.body_idle_timeout);
+        waiting.into_iter().chain(stalled).chain(untaken).min()
     }
 
     /// A request's body begins, or has come whole.
@@ -68,14 +105,15 @@ impl Pulse {
 
     /// Whether the client may still be sending something that nobody reads.
     pub(crate) fn may_be_sending(&self) -> bool {
-        self.unread.get() && !self.hung_up.get()
+        (self.unread.get() || self.is_shared.get()) && !self.hung_up.get()
     }
 
     fn has_read(&self, bytes: usize) {
         match self.waiting.get() {
             _ if bytes == 0 => self.hung_up.set(true),
-            Waiting::Idle(_) => self.waiting.set(Waiting::Head(clock::now())),
-            Waiting::Head(_) | Waiting::Answer => {}
+            // Where requests share the connection, much that comes is no request's.
+            Waiting::Idle(_) if !self.is_shared.get() => self.waiting.set(Waiting::Head(clock::now())),
+            Waiting::Idle(_) | Waiting::Head(_) | Waiting::Answer => {}
         }
     }
 
@@ -91,11 +129,41 @@ impl Pulse {
 
 /// While it lives, its connection waits for an answer.
 #[derive(Debug)]
-pub(crate) struct Answering(Rc<Pulse>);
+pub(crate) struct Answering {
+    pulse: Rc<Pulse>,
+    /// Whether the client has a part of the answer before it, and we wait until it wants more.
+    is_handed: Cell<bool>,
+}
+
+impl Answering {
+    /// A part of the answer was handed over. Where requests share the connection, only this tells whether it is taken: the
+    /// connection itself may well go on.
+    pub(crate) fn handed(&self) {
+        if self.pulse.is_shared.get() && !self.is_handed.replace(true) {
+            if self.pulse.handed.get() == 0 {
+                self.pulse.taken.set(clock::now());
+            }
+            self.pulse.handed.set(self.pulse.handed.get() + 1);
+        }
+    }
+
+    /// More is wanted.
+    pub(crate) fn taken(&self) {
+        if self.is_handed.replace(false) {
+            self.pulse.handed.set(self.pulse.handed.get() - 1);
+            self.pulse.taken.set(clock::now());
+        }
+    }
+}
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.waiting.set(Waiting::Idle(clock::now()));
+        self.taken();
+        let left = self.pulse.answers.get() - 1;
+        self.pulse.answers.set(left);
+        if left == 0 {
+            self.pulse.waiting.set(Waiting::Idle(clock::now()));
+        }
     }
 }
 
@@ -109,6 +177,9 @@ pub(crate) struct Socket {
     /// `None` once it was handed back.
     stream: Option<TcpStream>,
     pulse: Rc<Pulse>,
+    opening: Opening,
+    /// What was read, and is still to be given out.
+    ahead: Bytes,
     /// Where the stream goes when HTTP has done with it.
     returned: Rc<Cell<Option<TcpStream>>>,
 }
@@ -119,7 +190,15 @@ pub(crate) struct Returned(Rc<Cell<Option<TcpStream>>>);
 impl Socket {
     pub(crate) fn new(stream: TcpStream, pulse: Rc<Pulse>) -> (Socket, Returned) {
         let returned = Rc::new(Cell::new(None));
-        (Socket { stream: Some(stream), pulse, returned: returned.clone() }, Returned(returned))
+        let (opening, ahead) = (Opening::Unknown, Bytes::new());
+        let socket = Socket { stream: Some(stream), pulse, opening, ahead, returned: returned.clone() };
+        (socket, Returned(returned))
+    }
+
+    /// The same with this given out once more, where it was the beginning of a connection of HTTP/2: else nothing.
+    pub(crate) fn once_more(mut self, ahead: Bytes) -> Option<Socket> {
+        self.ahead = ahead;
+        (self.opening == Opening::Multiplexed).then_some(self)
     }
 
     /// The stream, when HTTP has done with it and something else begins.
@@ -165,12 +244,64 @@ impl Drop for Socket {
     }
 }
 
+/// How a connection has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    /// Not enough has come.
+    Unknown,
+    /// As one of HTTP/2.
+    Multiplexed,
+    Other,
+}
+
+impl Socket {
+    /// Keeps back what may be the beginning of a connection of HTTP/2 until that is clear: read as a request, half of it is
+    /// a malformed one. Any other is given out as it comes.
+    fn poll_opening(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let start = buffer.filled().len();
+        buffer.put_slice(&std::mem::take(&mut self.ahead));
+        loop {
+            let before = buffer.filled().len();
+            let read = self.stream()?.poll_read(cx, buffer);
+            let begun = &buffer.filled()[start..];
+            match read {
+                Poll::Pending => {
+                    self.ahead = Bytes::copy_from_slice(begun);
+                    buffer.set_filled(start);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) => {}
+            }
+            let has_ended = buffer.filled().len() == before;
+            self.pulse.has_read(buffer.filled().len() - before);
+            if begun.starts_with(PREFACE) {
+                self.opening = Opening::Multiplexed;
+            } else if has_ended || !PREFACE.starts_with(begun) {
+                self.opening = Opening::Other;
+            } else {
+                continue;
+            }
+            return Poll::Ready(Ok(()));
+        }
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.opening == Opening::Unknown {
+            return self.poll_opening(cx, buffer);
+        }
+        if !self.ahead.is_empty() {
+            let part = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead[..part]);
+            self.ahead.advance(part);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         ready!(self.stream()?.poll_read(cx, buffer))?;
         self.pulse.has_read(buffer.filled().len() - before);

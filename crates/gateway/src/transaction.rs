@@ -75,7 +75,7 @@ pub(crate) async fn run<T: Transactions>(
     let named = &transactional.named.headers;
     let mut headers = Vec::new();
     if !named.is_empty() {
-        hygiene::clean_request(&mut asked.headers, &client.address, asked.host);
+        hygiene::clean_request(&mut asked.headers, asked.version, &client.address, asked.host);
         let visible = Visible { headers: &asked.headers, hidden: &transactional.pass_credentials };
         headers = visible.to_vec(named);
     }
