@@ -6,9 +6,12 @@
 //!
 //! `docs/history.md` has the file, its tables and its bounds.
 
+mod copy;
 mod detail;
 mod error;
 mod gather;
+#[cfg(test)]
+mod golden;
 mod list;
 mod notes;
 mod numbers;
@@ -21,6 +24,7 @@ mod store;
 mod tests;
 mod writer;
 
+pub use copy::{Copied, FILE, copy};
 pub use error::Error;
 pub(crate) use notes::{Note, Notebook, notebook};
 pub use reader::History;
@@ -80,8 +84,11 @@ pub(crate) struct Covered(pub(crate) u64);
 pub(crate) struct Opened {
     config: Config,
     promise: KeyPromise,
+    node: unanimo_contract::Node,
     store: Store,
     clock: Clock,
+    /// Whether another file was set aside for this one.
+    is_new: bool,
 }
 
 impl Opened {
@@ -92,14 +99,22 @@ impl Opened {
         node: unanimo_contract::Node,
         clock: Clock,
     ) -> Result<Opened, Error> {
-        let store = match Store::open(&config.file, node) {
-            Err(Error::Damaged { why, .. }) => {
-                writer::set_aside(&config, &why, clock.now().unix_ms / 1000)?;
-                Store::open(&config.file, node)
-            }
-            opened => opened,
-        }?;
-        Ok(Opened { config, promise, store, clock })
+        match Store::open(&config.file, node) {
+            Err(Error::Damaged { why, .. }) => Opened::anew(config, promise, node, clock, &why),
+            opened => Ok(Opened { config, promise, node, store: opened?, clock, is_new: false }),
+        }
+    }
+
+    fn anew(
+        config: Config,
+        promise: KeyPromise,
+        node: unanimo_contract::Node,
+        clock: Clock,
+        why: &str,
+    ) -> Result<Opened, Error> {
+        writer::set_aside(&config, why, clock.now().unix_ms / 1000)?;
+        let store = Store::open(&config.file, node)?;
+        Ok(Opened { config, promise, node, store, clock, is_new: true })
     }
 
     /// Everything that ended in this batch or before is here.
@@ -107,12 +122,21 @@ impl Opened {
         Covered(self.store.covered())
     }
 
-    /// Gives out the keys that still stand for a transaction.
+    /// Gives out the keys that still stand for a transaction. Where they cannot be read the file is damaged, and a new one
+    /// begins: those that were given out go on standing, and nothing begins anew under them.
     pub(crate) fn each_key(
-        &self,
+        self,
         each: impl FnMut(unanimo_contract::Key, unanimo_contract::Id, u64),
-    ) -> Result<(), Error> {
-        self.store.each_key(self.clock.now().unix_ms, each)
+    ) -> Result<Opened, Error> {
+        match self.store.each_key(self.clock.now().unix_ms, each) {
+            Err(Error::Damaged { why, .. }) => {
+                let Opened { config, promise, node, store, clock, .. } = self;
+                // Closed before it is renamed.
+                drop(store);
+                Opened::anew(config, promise, node, clock, &why)
+            }
+            read => read.map(|()| self),
+        }
     }
 
     /// Starts the threads. `tell` is called on the writer's: it must be short.
@@ -122,8 +146,11 @@ impl Opened {
         notes: Notes,
         tell: impl Fn(Covered) + Send + 'static,
     ) -> std::io::Result<(History, Writing)> {
-        let Opened { config, promise, store, clock } = self;
+        let Opened { config, promise, store, clock, is_new, .. } = self;
         let shared: Arc<Shared> = Arc::default();
+        if is_new {
+            shared.note_replaced();
+        }
         let history = History::start(&config.file, shared.clone())?;
         let tell = Box::new(tell);
         let failing = shared.clone();

@@ -129,7 +129,7 @@ pub fn recover(config: Config, disk: impl Disk) -> Result<Recovered, Error> {
     let opened = Opened::open(config.history.clone(), config.keys, recovery.node(), clock);
     let opened = opened.map_err(Error::History)?;
     let mut owners = owners(&config, &recovery)?;
-    remember(&opened, &mut owners)?;
+    let opened = remember(opened, &mut owners)?;
     let report = replay(&mut recovery, &mut owners)?;
     let mut services = BTreeMap::new();
     for (service, transactions) in owners.iter().flat_map(Owner::services) {
@@ -191,11 +191,12 @@ pub(crate) fn share(open_limit: usize, retry: Retry, plans: Plans, workers: usiz
 }
 
 /// What history holds need not be remembered, but for its keys.
-fn remember(opened: &Opened, owners: &mut [Owner]) -> Result<(), Error> {
+fn remember(opened: Opened, owners: &mut [Owner]) -> Result<Opened, Error> {
     let workers = owners.len();
-    owners.iter_mut().for_each(|owner| owner.cover(opened.covered().0));
     let each = |key: Key, id, until| owners[shard_of(&key).worker(workers)].remember_key(&key, id, until);
-    opened.each_key(each).map_err(Error::History)
+    let opened = opened.each_key(each).map_err(Error::History)?;
+    owners.iter_mut().for_each(|owner| owner.cover(opened.covered().0));
+    Ok(opened)
 }
 
 fn replay<D: Disk>(

@@ -14,7 +14,7 @@ use std::time::Duration;
 const APPLICATION: i32 = 0x554e_414e;
 
 /// The version of the tables.
-const SCHEMA: i64 = 1;
+pub(crate) const SCHEMA: i64 = 1;
 
 /// The version of what stands in `detail`.
 const FORMAT: i64 = 1;
@@ -79,17 +79,35 @@ pub(crate) fn open(path: &Path, node: u32) -> Result<Connection, Error> {
     if !made {
         check_owner(&connection, path)?;
     }
-    tune(&connection).map_err(failed)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+    // What another version wrote is left as it is.
+    if version != 0 {
+        check_version(&connection, path)?;
+    }
+    if version == 0 {
+        // Has to be said before there is a table.
+        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL").map_err(failed)?;
+    }
+    tune(&connection).map_err(failed)?;
     if version == 0 {
         create(&mut connection, node).map_err(failed)?;
     }
-    check_version(&connection, path)?;
     Ok(connection)
 }
 
+/// Whether anything is in a file that is there; it must be ours, and of a version that this program reads.
+pub(crate) fn check(connection: &Connection, path: &Path) -> Result<bool, Error> {
+    check_owner(connection, path)?;
+    let version = connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+    // Whoever made it was killed before there was a table.
+    if version.map_err(|error| refused("open", path, &error))? == 0 {
+        return Ok(false);
+    }
+    check_version(connection, path).map(|()| true)
+}
+
 /// Makes an empty file that nobody but its owner reads, as the files beside it will be; `false` where one is there.
-fn make(path: &Path) -> io::Result<bool> {
+pub(crate) fn make(path: &Path) -> io::Result<bool> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;
     }
@@ -115,11 +133,11 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
     }
 }
 
-/// A commit is durable when it returns: segments of the journal are dropped on its word.
+/// A commit is durable when it returns: segments of the journal are dropped on its word. Nothing is written to a file that
+/// is as it should be: a start needs no room.
 fn tune(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
-        "PRAGMA auto_vacuum = INCREMENTAL;
-         PRAGMA journal_mode = WAL;
+        "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -16384;

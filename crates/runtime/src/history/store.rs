@@ -70,7 +70,10 @@ impl Store {
 
     fn adopt(&mut self, node: Node) -> rusqlite::Result<()> {
         let node = i64::from(node.0);
-        self.connection.execute("UPDATE about SET node = ?1, batch = 0 WHERE node <> ?1", [node])?;
+        let known: i64 = self.connection.query_row("SELECT node FROM about", [], |row| row.get(0))?;
+        if known != node {
+            self.connection.execute("UPDATE about SET node = ?1, batch = 0", [node])?;
+        }
         Ok(())
     }
 

@@ -5,11 +5,11 @@ use super::list;
 use super::prune::Pruned;
 use super::schema;
 use super::store::{Named, Past, Store, id_of};
-use super::{Retention, detail};
+use super::{Retention, copy, detail};
 use bytes::Bytes;
 use proptest::prelude::*;
 use rusqlite::Connection;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use unanimo_contract::{
     Verdict, View,
 };
 
-const NODE: Node = Node(7);
+pub(super) const NODE: Node = Node(7);
 
 fn plan(route: &str, mode: &str, service: &str) -> Arc<Named> {
     let branch = serde_json::json!({
@@ -41,16 +41,16 @@ fn plan(route: &str, mode: &str, service: &str) -> Arc<Named> {
     Arc::new(Named { digest: Plan::digest_of(&stored), stored, plan })
 }
 
-fn plans() -> Vec<Arc<Named>> {
+pub(super) fn plans() -> Vec<Arc<Named>> {
     vec![plan("pay", "two-phase", "bank"), plan("order", "tcc", "stock"), plan("travel", "tcc", "bank")]
 }
 
-fn key(number: u64) -> Key {
+pub(super) fn key(number: u64) -> Key {
     Key { scope: digest(&[b"scope", &number.to_le_bytes()]), fingerprint: Digest([1; 16]) }
 }
 
 /// One that ended at this number of milliseconds, having begun a little before.
-fn past(number: u64, plan: &Arc<Named>, ended: u64) -> Past {
+pub(super) fn past(number: u64, plan: &Arc<Named>, ended: u64) -> Past {
     let commit = !number.is_multiple_of(3);
     Past {
         id: Id::from_bits(u128::from(number)),
@@ -67,27 +67,27 @@ fn past(number: u64, plan: &Arc<Named>, ended: u64) -> Past {
     }
 }
 
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Folder {
+    pub(super) fn new() -> Folder {
         Folder(tempfile::tempdir().unwrap())
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.0.path().join("history.sqlite")
     }
 }
 
-fn open(file: &Path) -> Store {
+pub(super) fn open(file: &Path) -> Store {
     Store::open(file, NODE).unwrap()
 }
 
-fn reader(file: &Path) -> Connection {
+pub(super) fn reader(file: &Path) -> Connection {
     schema::open_to_read(file).unwrap()
 }
 
-fn all(connection: &Connection, filter: &Filter, limit: usize) -> Vec<View> {
+pub(super) fn all(connection: &Connection, filter: &Filter, limit: usize) -> Vec<View> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let page = Page { limit, after };
@@ -100,14 +100,14 @@ fn all(connection: &Connection, filter: &Filter, limit: usize) -> Vec<View> {
     }
 }
 
-const KEEP: Retention = Retention {
+pub(super) const KEEP: Retention = Retention {
     time: Duration::from_secs(1 << 40),
     transactions: u64::MAX,
     size: u64::MAX,
     keys: usize::MAX,
 };
 
-fn prune_all(store: &mut Store, unix_ms: u64, retention: &Retention) -> u64 {
+pub(super) fn prune_all(store: &mut Store, unix_ms: u64, retention: &Retention) -> u64 {
     let mut gone = 0;
     loop {
         let Pruned { transactions, more } = store.prune(unix_ms, retention).unwrap();
@@ -228,6 +228,38 @@ fn a_later_version_and_another_programs_file_are_refused_and_left_alone() {
     Connection::open(folder.file()).unwrap().execute_batch("UPDATE about SET format = 2").unwrap();
     let refused = Store::open(&folder.file(), NODE).unwrap_err().to_string();
     assert!(refused.contains("format 2") && refused.contains("knows 1"), "{refused}");
+}
+
+#[test]
+fn a_copy_speaks_of_the_moment_of_the_journals_copy() {
+    let folder = Folder::new();
+    let mut store = open(&folder.file());
+    let plans = plans();
+    store.take(&(1..=100).map(|n| past(n, &plans[0], 1000)).collect::<Vec<_>>(), 5).unwrap();
+    let to = folder.file().with_file_name("copy.sqlite");
+    // The writer is open, and what it has committed stands in the file beside the file.
+    let all_of_it = copy(&folder.file(), &to, &BTreeSet::new()).unwrap().unwrap();
+    assert_eq!((all_of_it.transactions, all_of_it.keys), (100, 25));
+    std::fs::remove_file(&to).unwrap();
+    let open_there = [90, 81, 999].map(|number: u128| Id::from_bits(number)).into();
+    let cut = copy(&folder.file(), &to, &open_there).unwrap().unwrap();
+    assert_eq!((cut.transactions, cut.keys), (80, 20));
+    let names = std::fs::read_dir(folder.0.path()).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(names.iter().filter(|name| name.starts_with("copy")).count(), 1, "{names:?}");
+    let copied = open(&to);
+    assert_eq!((copied.rows.len(), copied.keys.len()), (80, 20));
+    assert!(copy(&folder.file().with_file_name("nothing"), &to, &BTreeSet::new()).unwrap().is_none());
+    // What is damaged is told, and not kept as a copy.
+    drop((store, copied));
+    let damaged = folder.file().with_file_name("damaged");
+    let mut bytes = std::fs::read(folder.file()).unwrap();
+    bytes[3 * 4096..].fill(0xa5);
+    std::fs::write(&damaged, bytes).unwrap();
+    let unmade = folder.file().with_file_name("unmade");
+    let refused = copy(&damaged, &unmade, &BTreeSet::new()).unwrap_err();
+    assert!(matches!(refused, Error::Damaged { .. }), "{refused}");
+    assert!(!unmade.exists());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::cursor::{Cursor, Fields};
 use std::path::Path;
 use std::time::Duration;
 use unanimo_coordinator::KeyPromise;
-use unanimo_runtime::history::{Config, Retention};
+use unanimo_runtime::history::{Config, FILE, Retention};
 
 /// Longer than anybody keeps what has ended.
 const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -12,9 +12,6 @@ const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 const SECOND: Duration = Duration::from_secs(1);
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
-
-/// The file's name where none is given.
-const FILE: &str = "history.sqlite";
 
 /// Reads `history`. Its file is reckoned from the configuration's folder; where none is named, it stands in the
 /// journal's directory, so that one lock guards both.

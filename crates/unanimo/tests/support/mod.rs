@@ -16,6 +16,7 @@ pub mod counter;
 pub mod gateway;
 pub mod http;
 pub mod judge;
+pub mod past;
 pub mod ports;
 pub mod process;
 pub mod runs;

@@ -6,10 +6,14 @@ mod restore;
 mod verify;
 
 use crate::config;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use unanimo_contract::Id;
 use unanimo_journal::{Error, Files};
+use unanimo_runtime::history::{self, Copied};
+use verify::grouped;
 
 /// Look into a journal, back it up, and restore it
 #[derive(clap::Args)]
@@ -87,14 +91,37 @@ impl From<Error> for Failed {
     }
 }
 
+impl From<history::Error> for Failed {
+    fn from(error: history::Error) -> Failed {
+        let code = match &error {
+            history::Error::Damaged { .. } | history::Error::Foreign { .. } => REFUSED,
+            _ => UNREADABLE,
+        };
+        Failed { code, why: format!("error: {error}") }
+    }
+}
+
+/// Where a gateway keeps what it must not lose.
+struct Places {
+    journal: PathBuf,
+    history: PathBuf,
+}
+
 /// The directory of a journal: itself, or the one that a configuration names.
 fn directory(path: &Path) -> Result<PathBuf, Failed> {
+    Ok(places(path)?.journal)
+}
+
+/// A journal's directory, with the history in it, or what a configuration names.
+fn places(path: &Path) -> Result<Places, Failed> {
     let holds = |name: &str| path.join(name).is_file();
     if path.is_dir() && (holds("manifest") || holds("backup") || !has_configuration(path)) {
-        return Ok(path.to_owned());
+        return Ok(Places { journal: path.to_owned(), history: path.join(history::FILE) });
     }
     match config::load(path) {
-        Ok(loaded) => Ok(loaded.config.journal.directory),
+        Ok(loaded) => {
+            Ok(Places { journal: loaded.config.journal.directory, history: loaded.config.history.file })
+        }
         Err(mistakes) => {
             let why: Vec<String> =
                 mistakes.iter().map(|mistake| mistake.rendered(false).to_string()).collect();
@@ -111,6 +138,21 @@ fn has_configuration(folder: &Path) -> bool {
 /// A look into this directory.
 fn look(directory: &Path) -> Result<Files, Failed> {
     Ok(Files::look(directory)?)
+}
+
+/// Copies the history beside a journal's copy, and says what it holds.
+fn copy_history(from: &Path, directory: &Path, open: &BTreeSet<Id>) -> Result<(), Failed> {
+    let copied = history::copy(from, &directory.join(history::FILE), open).map_err(|error| {
+        let Failed { code, why } = error.into();
+        Failed { code, why: format!("{why}\nThe copy of the journal is whole; no history is beside it.") }
+    })?;
+    say(&match copied {
+        Some(Copied { transactions, keys }) => {
+            format!("history    {} finished transactions, {} keys", grouped(transactions), grouped(keys))
+        }
+        None => "history    none".to_owned(),
+    });
+    Ok(())
 }
 
 /// A line for whoever reads. A closed pipe is the reader's business.

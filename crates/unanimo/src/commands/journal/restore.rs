@@ -1,8 +1,10 @@
 //! `unanimo journal restore`: a journal out of a backup, under a node of its own.
 
-use super::{Failed, look, say, verify};
+use super::{Failed, copy_history, look, say, verify};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use unanimo_journal::{Files, Restored};
+use unanimo_runtime::history;
 
 /// Make a journal of a backup, with what was unfinished in quarantine
 #[derive(clap::Args)]
@@ -20,9 +22,10 @@ pub struct Restore {
 const HELP: &str = "\
 A backup is older than what it was made of: a verdict may exist that only the
 lost original knew. So the new journal gets a node of its own. Of the old
-node's transactions, finished ones keep their answers; unfinished ones are
-quarantined: nothing is called until an operator has resolved each. Services
-that ask for an unknown id of the old node hear `not-mine`, never `rollback`.
+node's transactions, finished ones keep their answers, and the history beside
+the backup comes with them; unfinished ones are quarantined: nothing is called
+until an operator has resolved each. Services that ask for an unknown id of
+the old node hear `not-mine`, never `rollback`.
 
 Example:
   $ unanimo journal restore /backup/2026-11-21 /var/lib/unanimo/journal
@@ -44,6 +47,6 @@ impl Restore {
         let how = if self.moved { Restored::Moved } else { Restored::Quarantined };
         let made = unanimo_journal::restore((&from, &self.from), (&mut to, &self.directory), how)?;
         verify::as_text(&self.directory, &made).iter().for_each(|line| say(line));
-        Ok(())
+        copy_history(&self.from.join(history::FILE), &self.directory, &BTreeSet::new())
     }
 }
