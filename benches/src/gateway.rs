@@ -121,6 +121,11 @@ impl Gateway {
         found.ok_or_else(|| self.failure(&format!("has no metric `{name}`")))
     }
 
+    /// The whole answer of the admin listener to a GET.
+    pub fn ask(&self, path: &str) -> io::Result<String> {
+        get(self.admin, path)
+    }
+
     fn failure(&self, what: &str) -> io::Error {
         let said = fs::read_to_string(&self.log).unwrap_or_default();
         io::Error::other(format!("the gateway {what}; it said:\n{said}"))

@@ -1,6 +1,7 @@
 //! What can be measured: one file each.
 
 pub mod bad_participants;
+pub mod history;
 pub mod journal;
 pub mod memory;
 pub mod overload;
@@ -49,7 +50,7 @@ pub struct Bench {
 }
 
 /// All benches, in the order in which they run.
-pub const ALL: [Bench; 10] = [
+pub const ALL: [Bench; 11] = [
     Bench { name: tax::NAME, run: tax::run },
     Bench { name: journal::NAME, run: journal::run },
     Bench { name: proxy::NAME, run: proxy::run },
@@ -58,6 +59,7 @@ pub const ALL: [Bench; 10] = [
     Bench { name: bad_participants::NAME, run: bad_participants::run },
     Bench { name: overload::NAME, run: overload::run },
     Bench { name: recovery_load::NAME, run: recovery_load::run },
+    Bench { name: history::NAME, run: history::run },
     Bench { name: soak::NAME, run: soak::run },
     Bench { name: peers::NAME, run: peers::run },
 ];

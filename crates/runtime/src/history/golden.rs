@@ -46,7 +46,7 @@ fn story() -> Vec<Past> {
     for (number, end) in ends.iter_mut().enumerate() {
         let cause = Cause::Unusable(BranchIndex(0));
         if end.verdict == Verdict::Rollback {
-            end.cause = Some(super::numbers::of_cause(if number % 2 == 0 { cause } else { Cause::ByHand }));
+            end.cause = Some(super::numbers::of_cause(if number.is_multiple_of(2) { cause } else { Cause::ByHand }));
         }
         end.detail = detail::encode(&timeline(end), &[exchange(number)]);
     }
@@ -83,7 +83,7 @@ fn exchange(number: usize) -> Exchange {
         operation: Operation::Commit,
         status: Some(200),
         content_type: Some("application/json".into()),
-        body: (number % 2 == 0).then(|| body(number)),
+        body: number.is_multiple_of(2).then(|| body(number)),
     };
     Exchange { asked: Some(asked), heard: (number != 3).then_some(heard) }
 }
