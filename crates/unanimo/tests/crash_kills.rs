@@ -73,6 +73,26 @@ fn a_shop_in_two_phases_agrees_whoever_is_killed() {
     storm.over(|| shop::start("two-phase", Choices::default()));
 }
 
+/// Nothing is interrupted: whatever has begun goes on where it was.
+#[test]
+fn a_shop_that_acts_and_compensates_agrees_whoever_is_killed() {
+    let storm = Storm {
+        name: "a_shop_that_acts_and_compensates_agrees_whoever_is_killed",
+        clients: CLIENTS,
+        keyed: 80,
+        forgets: false,
+        faults: &[
+            (Gateway, 7),
+            (GatewayTwice, 3),
+            (Participant, 7),
+            (Both, 3),
+            (PauseParticipant, 2),
+            (PauseGateway, 1),
+        ],
+    };
+    storm.over(|| shop::start("saga", Choices::default()));
+}
+
 /// The journal drops its segments as soon as they are full and nothing in them is open, and is killed while it does.
 #[test]
 fn a_journal_that_forgets_what_has_ended_loses_nothing_that_has_not() {

@@ -26,6 +26,11 @@ fn tries_and_confirms_survive_two_kills() {
     sampled_pairs(2, || shop::start("tcc", small()));
 }
 
+#[test]
+fn acts_and_compensations_survive_two_kills() {
+    sampled_pairs(3, || shop::start("saga", small()));
+}
+
 fn sampled_pairs(seed: u64, start: impl FnOnce() -> World) {
     let mut runs = Runs::new(start);
     let mut dice = fastrand::Rng::with_seed(seed);

@@ -23,6 +23,11 @@ fn tries_and_confirms_survive_a_kill_at_each_write_and_sync() {
     every_end(|| shop::start("tcc", small()));
 }
 
+#[test]
+fn acts_and_compensations_survive_a_kill_at_each_write_and_sync() {
+    every_end(|| shop::start("saga", small()));
+}
+
 fn every_end(start: impl FnOnce() -> World) {
     let mut runs = Runs::new(start);
     let mut points = 0;
@@ -51,6 +56,11 @@ fn two_phases_survive_a_failure_of_each_sync() {
 #[test]
 fn tries_and_confirms_survive_a_failure_of_each_sync() {
     every_failure(|| shop::start("tcc", small()));
+}
+
+#[test]
+fn acts_and_compensations_survive_a_failure_of_each_sync() {
+    every_failure(|| shop::start("saga", small()));
 }
 
 /// The process ends by itself, and says why; nobody was told an untruth, and nothing stays in doubt.

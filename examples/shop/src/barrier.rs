@@ -11,6 +11,15 @@
 //! | `cancelled` | refused | refused | done |
 //! | `refused` | the same refusal | refused | done |
 //!
+//! A saga holds nothing: `act` makes a branch final at once, and `compensate` makes it good again.
+//!
+//! | mark | act | compensate |
+//! | --- | --- | --- |
+//! | none | effect; `confirmed` or `refused` | no effect; `cancelled`, done |
+//! | `confirmed` | the same answer | the opposite effect; `cancelled` |
+//! | `cancelled` | refused | done |
+//! | `refused` | the same refusal | done |
+//!
 //! Mark and effect stand in one local transaction, so that a crash keeps both or neither, and they are on disk before
 //! the answer leaves. The mark is written first and its key is unique, so that of two equal calls one must wait.
 
@@ -105,8 +114,26 @@ pub fn hold(
     branch: &Branch,
     effect: impl FnOnce(&Connection) -> Result<Value, Stop>,
 ) -> rusqlite::Result<Answer> {
+    first(connection, branch, "held", effect)
+}
+
+/// Runs the whole effect of a saga's branch, which is final at once.
+pub fn act(
+    connection: &mut Connection,
+    branch: &Branch,
+    effect: impl FnOnce(&Connection) -> Result<Value, Stop>,
+) -> rusqlite::Result<Answer> {
+    first(connection, branch, "confirmed", effect)
+}
+
+fn first(
+    connection: &mut Connection,
+    branch: &Branch,
+    state: &str,
+    effect: impl FnOnce(&Connection) -> Result<Value, Stop>,
+) -> rusqlite::Result<Answer> {
     let mut local = begin(connection)?;
-    if !insert(&local, branch, "held")? {
+    if !insert(&local, branch, state)? {
         return Ok(match mark(&local, branch)?.as_ref().map(|(state, answer)| (state.as_str(), answer)) {
             Some(("held" | "confirmed", answer)) => Answer::Done(parse(answer)?),
             Some(("refused", answer)) => Answer::Refused(parse(answer)?),
@@ -117,7 +144,7 @@ pub fn hold(
     let answer = match effect(&savepoint) {
         Ok(body) => {
             savepoint.commit()?;
-            update(&local, branch, "held", &body.to_string())?;
+            update(&local, branch, state, &body.to_string())?;
             Answer::Done(body)
         }
         Err(Stop::Refused(refusal)) => {
@@ -158,14 +185,32 @@ pub fn cancel(
     branch: &Branch,
     effect: impl FnOnce(&Connection) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<Answer> {
+    undo(connection, branch, "held", effect)
+}
+
+/// Runs the opposite of what a saga's branch did. What is unknown is marked all the same, as [`cancel`] does it.
+pub fn compensate(
+    connection: &mut Connection,
+    branch: &Branch,
+    effect: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> rusqlite::Result<Answer> {
+    undo(connection, branch, "confirmed", effect)
+}
+
+fn undo(
+    connection: &mut Connection,
+    branch: &Branch,
+    undone: &str,
+    effect: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> rusqlite::Result<Answer> {
     let local = begin(connection)?;
     if !insert(&local, branch, "cancelled")? {
         match mark(&local, branch)?.as_ref().map(|(state, _)| state.as_str()) {
-            Some("held") => {
+            Some(state) if state == undone => {
                 update(&local, branch, "cancelled", "{}")?;
                 effect(&local)?;
             }
-            Some("confirmed") => return Ok(Answer::Refused(already("confirmed", branch))),
+            Some(state @ ("held" | "confirmed")) => return Ok(Answer::Refused(already(state, branch))),
             _ => {}
         }
     }

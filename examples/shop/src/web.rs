@@ -1,7 +1,8 @@
 //! The calls, as HTTP: who may call, what is asked, and how each answer is told.
 //!
-//! `POST /<things>/<operation>` with `Unanimo-Transaction` and `Unanimo-Branch`. The operations of both protocols reach
-//! the same three functions: try and prepare, confirm and commit, cancel and rollback.
+//! `POST /<things>/<operation>` with `Unanimo-Transaction` and `Unanimo-Branch`. The operations of `tcc` and `two-phase`
+//! reach the same three functions: try and prepare, confirm and commit, cancel and rollback. A saga's are act and
+//! compensate.
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
@@ -59,6 +60,8 @@ enum Operation {
     Hold,
     Confirm,
     Cancel,
+    Act,
+    Compensate,
 }
 
 /// A call whose sender is known and whose headers make sense.
@@ -85,6 +88,8 @@ impl FromRequest<Shop> for Call {
             "try" | "prepare" => Operation::Hold,
             "confirm" | "commit" => Operation::Confirm,
             "cancel" | "rollback" => Operation::Cancel,
+            "act" => Operation::Act,
+            "compensate" => Operation::Compensate,
             _ => return Err(problem(StatusCode::NOT_FOUND, "No such operation", named)),
         };
         if headers.get("unanimo-operation").is_some_and(|value| value != named) {
@@ -105,6 +110,10 @@ async fn operate(State(shop): State<Shop>, call: Call) -> Response {
         Operation::Hold => barrier::hold(connection, &branch, |local| business.hold(local, &branch, &body)),
         Operation::Confirm => barrier::confirm(connection, &branch, |local| business.confirm(local, &branch)),
         Operation::Cancel => barrier::cancel(connection, &branch, |local| business.cancel(local, &branch)),
+        Operation::Act => barrier::act(connection, &branch, |local| business.act(local, &branch, &body)),
+        Operation::Compensate => {
+            barrier::compensate(connection, &branch, |local| business.compensate(local, &branch))
+        }
     });
     match answer.await {
         Ok(answer) => tell(answer),

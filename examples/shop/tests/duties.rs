@@ -127,6 +127,65 @@ fn check(running: &Running, marks: [Mark; TRANSACTIONS]) -> Result<(), TestCaseE
     Ok(())
 }
 
+/// A saga's table of the barrier: the mark that follows, and the answer.
+fn expect_of_saga(mark: Mark, acts: bool, possible: bool, refusal: u16) -> (Mark, (u16, &'static str)) {
+    use Mark::{Cancelled, Confirmed, None, Refused};
+    match (acts, mark) {
+        (true, None) if possible => (Confirmed, (200, "done")),
+        (true, None | Refused) => (Refused, (refusal, "refused")),
+        (true, Cancelled) => (Cancelled, (409, "refused")),
+        (true, mark) => (mark, (200, "done")),
+        (false, Refused) => (Refused, (200, "done")),
+        (false, _) => (Cancelled, (200, "done")),
+    }
+}
+
+/// Acts and compensations in any order, of a service that a saga may have before its pivot.
+fn run_saga(service: Service, steps: &[(bool, usize)]) -> Result<(), TestCaseError> {
+    let directory = tempfile::tempdir().unwrap();
+    let running = Running::start(service, directory.path(), seed(), None);
+    let mut marks = [Mark::None; TRANSACTIONS];
+    for &(acts, transaction) in steps {
+        let (bad, refusal) = world::bad(service);
+        let possible = transaction < 2;
+        let body = if possible { world::good(service) } else { bad };
+        let (next, (status, outcome)) = expect_of_saga(marks[transaction], acts, possible, refusal);
+        let operation = if acts { "act" } else { "compensate" };
+        let id = format!("t{transaction}");
+        let answer = running.client().call(service, operation, (&id, "the-branch"), &body);
+        prop_assert!(
+            answer.is(status, outcome),
+            "{operation} of {id}, {:?}: expected {status} {outcome}, saw {answer:?}",
+            marks[transaction]
+        );
+        marks[transaction] = next;
+    }
+    check(&running, marks)
+}
+
+fn saga_steps() -> impl Strategy<Value = Vec<(bool, usize)>> {
+    proptest::collection::vec((any::<bool>(), 0..TRANSACTIONS), 1..16)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_of_acts_and_compensations_leaves_orders_legal(steps in saga_steps()) {
+        run_saga(Service::Order, &steps)?;
+    }
+
+    #[test]
+    fn any_order_of_acts_and_compensations_leaves_payments_legal(steps in saga_steps()) {
+        run_saga(Service::Payment, &steps)?;
+    }
+
+    #[test]
+    fn any_order_of_acts_and_compensations_leaves_shipments_legal(steps in saga_steps()) {
+        run_saga(Service::Shipping, &steps)?;
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 #[command(after_long_help = HELP)]
 pub struct Demo {
-    /// The protocol: `tcc` or `two-phase`
-    #[arg(long, default_value = "tcc", hide_possible_values = true, value_parser = ["tcc", "two-phase"])]
+    /// The protocol: `tcc`, `two-phase` or `saga`
+    #[arg(long, default_value = "tcc", hide_possible_values = true, value_parser = ["tcc", "two-phase", "saga"])]
     mode: String,
     /// How long orders are placed
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(5..=3600))]
@@ -34,7 +34,7 @@ that any client got. Nothing else on this machine is touched.
 
 Example:
   $ unanimo demo
-  $ unanimo demo --mode two-phase --seconds 60 --clients 64
+  $ unanimo demo --mode saga --seconds 60 --clients 64
   $ unanimo demo --keep              and three curl lines to try by hand
 
 Where somebody watches, throughput and latency are drawn while it runs; into a

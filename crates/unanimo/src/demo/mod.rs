@@ -60,7 +60,7 @@ const ENDED: u8 = 130;
 
 /// What somebody may choose.
 pub struct Options {
-    /// `tcc` or `two-phase`.
+    /// `tcc`, `two-phase` or `saga`.
     pub mode: String,
     /// How long orders are placed.
     pub seconds: u64,

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use unanimo_shop::Service;
 
-/// The example that a user would copy; only what must differ is filled in.
+/// The examples that a user would copy; only what must differ is filled in.
 const EXAMPLE: &str = include_str!("../../../../examples/shop/gateway.yaml");
+const SAGA: &str = include_str!("../../../../examples/shop/saga.yaml");
 
 /// Below the range from which the kernel takes the near end of outgoing connections: somebody may connect to a port
 /// that nobody listens on while its service is dead, and must not meet a stranger there, or itself.
@@ -52,7 +53,7 @@ impl Place {
             write_secret(&place.credential(service))?;
         }
         let file = place.configuration();
-        fs::write(&file, place.filled_in(EXAMPLE, mode)?).map_err(|error| Failure::file(&file, error))?;
+        fs::write(&file, place.filled_in(mode)?).map_err(|error| Failure::file(&file, error))?;
         Ok(place)
     }
 
@@ -112,9 +113,10 @@ impl Place {
         self.root.join("logs")
     }
 
-    /// The example with this place's addresses. The deadline is short, so that a dead service is felt soon; and the
+    /// The mode's example with this place's addresses. The deadline is short, so that a dead service is felt soon; and the
     /// journal may lie on any file system, since no power is cut here.
-    fn filled_in(&self, example: &str, mode: &str) -> Result<String, Failure> {
+    fn filled_in(&self, mode: &str) -> Result<String, Failure> {
+        let (example, written) = if mode == "saga" { (SAGA, "saga") } else { (EXAMPLE, "tcc") };
         let [order, payment, shipping, notification] = self.services;
         let changes = [
             ("127.0.0.1:8080", self.public.to_string()),
@@ -123,17 +125,17 @@ impl Place {
             ("127.0.0.1:7102", payment.to_string()),
             ("127.0.0.1:7103", shipping.to_string()),
             ("127.0.0.1:7104", notification.to_string()),
-            ("mode: tcc", format!("mode: {mode}")),
+            (&format!("mode: {written}"), format!("mode: {mode}")),
             ("deadline: 5s", "deadline: 1s".to_owned()),
             ("directory: ./data/journal", "directory: ./data/journal, accept_ephemeral: true".to_owned()),
         ];
         let mut text = example.to_owned();
-        for (example, here) in changes {
-            if text.matches(example).count() != 1 {
-                let what = format!("`{example}` does not stand exactly once in the example's configuration");
+        for (there, here) in changes {
+            if text.matches(there).count() != 1 {
+                let what = format!("`{there}` does not stand exactly once in the example's configuration");
                 return Err(Failure::new(what));
             }
-            text = text.replace(example, &here);
+            text = text.replace(there, &here);
         }
         Ok(text)
     }
@@ -182,8 +184,8 @@ mod tests {
     use crate::config;
 
     #[test]
-    fn the_example_is_filled_in_and_can_be_served_in_both_modes() {
-        for mode in ["tcc", "two-phase"] {
+    fn the_example_is_filled_in_and_can_be_served_in_each_mode() {
+        for mode in ["tcc", "two-phase", "saga"] {
             let place = Place::make(None, mode).unwrap();
             let loaded = config::load(&place.configuration()).unwrap();
             assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);

@@ -1,4 +1,4 @@
-//! The shop: four services as processes of the program itself, with a route in either mode.
+//! The shop: four services as processes of the program itself, with a route in each mode.
 
 use super::banks::rows;
 use super::gateway::{Choices, program};
@@ -38,11 +38,11 @@ routes:
           after: [order]
           body: { customer: "${request.body.customer}", amount: "${request.body.amount}" }
         - name: shipping
-          service: shipping
+          service: shipping #PIVOT
           path: /reservations
           body: { sku: "${request.body.sku}", quantity: "${request.body.quantity}" }
         - name: notification
-          service: notification
+          service: notification #RETRIABLE
           path: /notifications
           body: { address: "${request.body.address}", text: "order ${request.body.number}" }
       respond:
@@ -66,12 +66,19 @@ pub fn start(mode: &str, choices: Choices) -> World {
         })
     });
     let participants = Vec::from(participants);
-    let rest = services(&participants, "") + &ROUTES.replace("MODE", mode);
-    World::start(Box::new(Shop { mail }), folder, participants, choices, &rest)
+    let is_saga = mode == "saga";
+    let mut routes = ROUTES.replace("MODE", mode);
+    for (step, name) in [("pivot", " #PIVOT"), ("retriable", " #RETRIABLE")] {
+        let line = if is_saga { format!("\n          step: {step}") } else { String::new() };
+        routes = routes.replace(name, &line);
+    }
+    let rest = services(&participants, "") + &routes;
+    World::start(Box::new(Shop { mail, is_saga }), folder, participants, choices, &rest)
 }
 
 struct Shop {
     mail: Sink,
+    is_saga: bool,
 }
 
 impl Business for Shop {
@@ -79,13 +86,22 @@ impl Business for Shop {
         &NAMES
     }
 
-    /// One of five is refused, by any of the four services.
+    /// What comes from the pivot on is not given up.
+    fn given_up(&self) -> usize {
+        if self.is_saga { 2 } else { NAMES.len() }
+    }
+
+    fn resumes(&self) -> bool {
+        self.is_saga
+    }
+
+    /// One of five is refused, by any of the four services; in a saga by any but the last, which may not refuse.
     fn wish(&self, number: u64, dice: &mut fastrand::Rng) -> Wish {
         let customer = format!("customer-{}", dice.u64(..CUSTOMERS));
         let (mut sku, mut quantity, mut amount) = ("tea", dice.i64(1..=3), dice.i64(1..=20));
         let mut address = format!("reader-{number}@shop.example");
         let is_refused = dice.u8(..5) == 0;
-        match dice.u8(..4) {
+        match dice.u8(..if self.is_saga { 3 } else { 4 }) {
             _ if !is_refused => {}
             0 => quantity = 0,
             1 => amount = 90_000_000,

@@ -81,7 +81,7 @@ impl Storm {
             let stormy = catch_unwind(AssertUnwindSafe(|| {
                 for fault in &faults {
                     go_forward(&crowd, &mut dice);
-                    strike(*fault, gateway, participants, &crowd, &mut dice);
+                    strike(*fault, gateway, participants, business.given_up(), &crowd, &mut dice);
                 }
                 go_forward(&crowd, &mut dice);
             }));
@@ -109,7 +109,7 @@ impl Storm {
                 world.gateway.process().said()
             );
         }
-        numbers.assert_that_it_was_a_storm();
+        numbers.assert_that_it_was_a_storm(world.business.resumes());
         let first_segment = world.folder.path().join("journal/0000000001.journal");
         within("history lets the first segment go", IN_DOUBT, || match first_segment.exists() {
             true => Err("it is there".to_owned()),
@@ -136,10 +136,12 @@ fn strike(
     fault: Fault,
     gateway: &mut super::gateway::Gateway,
     participants: &mut [super::world::Participant],
+    given_up: usize,
     crowd: &Crowd,
     dice: &mut fastrand::Rng,
 ) {
-    let at = dice.usize(..participants.len());
+    let pauses = matches!(fault, Fault::PauseParticipant);
+    let at = dice.usize(..if pauses { given_up } else { participants.len() });
     let participant = &mut participants[at];
     match fault {
         Fault::Gateway => {
@@ -229,10 +231,12 @@ impl Numbers {
     }
 
     /// What nothing has happened in proves nothing.
-    fn assert_that_it_was_a_storm(&self) {
-        for end in ["committed", "refused", "deadline", "interrupted"] {
+    fn assert_that_it_was_a_storm(&self, resumes: bool) {
+        for end in ["committed", "refused", "deadline"] {
             assert!(self.ends.contains_key(end), "nothing was {end}: {self}");
         }
+        let is_interrupted = self.ends.contains_key("interrupted");
+        assert_eq!(is_interrupted, !resumes, "whether anything was interrupted: {self}");
         assert!(self.lost > 0 && self.recovered > 0, "no kill hit anything: {self}");
     }
 }

@@ -51,6 +51,16 @@ pub trait Business: Send + Sync {
     /// The services that must all have an effect of a transaction, or none.
     fn services(&self) -> &'static [&'static str];
 
+    /// How many of the participants, from the first, hold up a verdict until the deadline where they are silent.
+    fn given_up(&self) -> usize {
+        self.services().len()
+    }
+
+    /// Whether what was begun goes on after a crash: then nothing is interrupted.
+    fn resumes(&self) -> bool {
+        false
+    }
+
     /// The request with this number: always the same.
     fn wish(&self, number: u64, dice: &mut fastrand::Rng) -> Wish;
 

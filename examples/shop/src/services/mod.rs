@@ -19,7 +19,8 @@ const TEXT_BYTES_MAX: usize = 1024;
 
 /// The effects of one service. Each runs inside the local transaction of its mark, and at most once for a branch.
 ///
-/// `hold` may refuse. `confirm` and `cancel` may not: they follow a `hold` that has reserved all they need.
+/// `hold` and `act` may refuse. `confirm` and `cancel` may not: they follow a `hold` that has reserved all they need. Nor
+/// may `compensate`, which takes back what `act` did, whatever others have done since.
 pub(crate) trait Business: Sync {
     fn schema(&self) -> &'static str;
     fn seed(&self, _local: &Connection, _seed: &Seed) -> rusqlite::Result<()> {
@@ -28,6 +29,12 @@ pub(crate) trait Business: Sync {
     fn hold(&self, local: &Connection, branch: &Branch, body: &[u8]) -> Result<Value, Stop>;
     fn confirm(&self, local: &Connection, branch: &Branch) -> rusqlite::Result<()>;
     fn cancel(&self, local: &Connection, branch: &Branch) -> rusqlite::Result<()>;
+    fn act(&self, local: &Connection, branch: &Branch, body: &[u8]) -> Result<Value, Stop> {
+        let answer = self.hold(local, branch, body)?;
+        self.confirm(local, branch)?;
+        Ok(answer)
+    }
+    fn compensate(&self, local: &Connection, branch: &Branch) -> rusqlite::Result<()>;
 }
 
 pub(crate) fn business(service: Service) -> &'static dyn Business {

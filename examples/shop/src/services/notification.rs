@@ -1,5 +1,5 @@
 //! Notification: mail cannot be taken back, so a try only records the wish, confirm puts it into the outbox, and the
-//! outbox is sent afterwards. Cancel forgets the wish.
+//! outbox is sent afterwards. Cancel forgets the wish. In a saga it acts when all others have, and may not refuse.
 
 use lettre::Address;
 use rusqlite::Connection;
@@ -35,21 +35,8 @@ impl Business for Notification {
 
     fn hold(&self, local: &Connection, branch: &Branch, body: &[u8]) -> Result<Value, Stop> {
         let wanted: Wanted = parse(body)?;
-        short("address", &wanted.address)?;
-        short("text", &wanted.text)?;
-        if !wanted.address.is_ascii() || wanted.address.parse::<Address>().is_err() {
-            return Err(Refusal::invalid(format!("{} is no mail address", wanted.address)).into());
-        }
-        let recorded = local
-            .prepare_cached(
-                "INSERT INTO messages (transaction_id, branch, address, text) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO NOTHING",
-            )?
-            .execute((&branch.transaction, &branch.name, &wanted.address, &wanted.text))?;
-        if recorded == 0 {
-            return Err(Refusal::invalid("a transaction can have one message only").into());
-        }
-        Ok(json!({ "message": branch.transaction }))
+        check(&wanted)?;
+        record(local, branch, &wanted, "wish")
     }
 
     fn confirm(&self, local: &Connection, branch: &Branch) -> rusqlite::Result<()> {
@@ -68,4 +55,42 @@ impl Business for Notification {
             (&branch.transaction, &branch.name),
         )
     }
+
+    /// What cannot be sent is parked: a refusal would come too late for everybody else.
+    fn act(&self, local: &Connection, branch: &Branch, body: &[u8]) -> Result<Value, Stop> {
+        let wanted: Wanted = parse(body)?;
+        let state = if check(&wanted).is_ok() { "waiting" } else { "parked" };
+        record(local, branch, &wanted, state)
+    }
+
+    /// Mail that has left cannot be taken back. So nobody asks for this: a saga has this step as its last.
+    fn compensate(&self, local: &Connection, branch: &Branch) -> rusqlite::Result<()> {
+        change_one(
+            local,
+            "DELETE FROM messages WHERE transaction_id = ?1 AND branch = ?2 AND state IN ('waiting', 'parked')",
+            (&branch.transaction, &branch.name),
+        )
+    }
+}
+
+fn check(wanted: &Wanted) -> Result<(), Refusal> {
+    short("address", &wanted.address)?;
+    short("text", &wanted.text)?;
+    if !wanted.address.is_ascii() || wanted.address.parse::<Address>().is_err() {
+        return Err(Refusal::invalid(format!("{} is no mail address", wanted.address)));
+    }
+    Ok(())
+}
+
+fn record(local: &Connection, branch: &Branch, wanted: &Wanted, state: &str) -> Result<Value, Stop> {
+    let recorded = local
+        .prepare_cached(
+            "INSERT INTO messages (transaction_id, branch, address, text, state) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute((&branch.transaction, &branch.name, &wanted.address, &wanted.text, state))?;
+    if recorded == 0 {
+        return Err(Refusal::invalid("a transaction can have one message only").into());
+    }
+    Ok(json!({ "message": branch.transaction }))
 }

@@ -54,18 +54,22 @@ impl Business for Order {
     }
 
     fn confirm(&self, local: &Connection, branch: &Branch) -> rusqlite::Result<()> {
-        settle(local, branch, "confirmed")
+        settle(local, branch, "pending", "confirmed")
     }
 
     fn cancel(&self, local: &Connection, branch: &Branch) -> rusqlite::Result<()> {
-        settle(local, branch, "cancelled")
+        settle(local, branch, "pending", "cancelled")
+    }
+
+    fn compensate(&self, local: &Connection, branch: &Branch) -> rusqlite::Result<()> {
+        settle(local, branch, "confirmed", "cancelled")
     }
 }
 
-fn settle(local: &Connection, branch: &Branch, state: &str) -> rusqlite::Result<()> {
+fn settle(local: &Connection, branch: &Branch, from: &str, to: &str) -> rusqlite::Result<()> {
     change_one(
         local,
-        "UPDATE orders SET state = ?3 WHERE transaction_id = ?1 AND branch = ?2 AND state = 'pending'",
-        (&branch.transaction, &branch.name, state),
+        "UPDATE orders SET state = ?4 WHERE transaction_id = ?1 AND branch = ?2 AND state = ?3",
+        (&branch.transaction, &branch.name, from, to),
     )
 }

@@ -1,5 +1,5 @@
 //! Payments: a try freezes money, so that confirming it cannot fail; confirm takes it into the ledger, cancel gives it
-//! back. For every account, `free + frozen + taken = seeded` at any moment.
+//! back. In a saga it is taken at once, and a compensation pays it back. For every account, `free + frozen + taken = seeded` at any moment.
 
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -82,10 +82,21 @@ impl Business for Payment {
     }
 
     fn cancel(&self, local: &Connection, branch: &Branch) -> rusqlite::Result<()> {
-        let give_back = "UPDATE accounts SET free_cents = free_cents + ?2 WHERE account = ?1";
-        change_one(local, give_back, thaw(local, branch)?)
+        change_one(local, GIVE_BACK, thaw(local, branch)?)
+    }
+
+    fn compensate(&self, local: &Connection, branch: &Branch) -> rusqlite::Result<()> {
+        let paid: (String, i64) = local
+            .prepare_cached(
+                "DELETE FROM ledger WHERE transaction_id = ?1 AND branch = ?2 RETURNING account, amount_cents",
+            )?
+            .query_row((&branch.transaction, &branch.name), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        change_one(local, GIVE_BACK, paid)
     }
 }
+
+/// The amount is added to what there is now: others may have paid since.
+const GIVE_BACK: &str = "UPDATE accounts SET free_cents = free_cents + ?2 WHERE account = ?1";
 
 /// Ends the hold of a branch; the money is for the caller to place.
 fn thaw(local: &Connection, branch: &Branch) -> rusqlite::Result<(String, i64)> {

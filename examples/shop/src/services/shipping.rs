@@ -80,10 +80,20 @@ impl Business for Shipping {
     }
 
     fn cancel(&self, local: &Connection, branch: &Branch) -> rusqlite::Result<()> {
-        let put_back = "UPDATE stock SET free = free + ?2 WHERE sku = ?1";
-        change_one(local, put_back, unreserve(local, branch)?)
+        change_one(local, PUT_BACK, unreserve(local, branch)?)
+    }
+
+    fn compensate(&self, local: &Connection, branch: &Branch) -> rusqlite::Result<()> {
+        let shipped: (String, i64) = local
+            .prepare_cached(
+                "DELETE FROM shipments WHERE transaction_id = ?1 AND branch = ?2 RETURNING sku, quantity",
+            )?
+            .query_row((&branch.transaction, &branch.name), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        change_one(local, PUT_BACK, shipped)
     }
 }
+
+const PUT_BACK: &str = "UPDATE stock SET free = free + ?2 WHERE sku = ?1";
 
 /// How many of a sku are free, for anybody who asks.
 pub(crate) fn free(connection: &Connection, sku: &str) -> rusqlite::Result<Option<i64>> {
