@@ -135,7 +135,14 @@ fn every_file_that_can_be_served_is_valid() {
 fn every_configuration_in_the_documentation_is_valid() {
     let schema = validator(&schema(false));
     let mut pages = vec![root().join("README.md")];
-    for folder in ["docs", "docs/problems", "docs/decisions", "examples/shop", "examples/bank-python"] {
+    for folder in [
+        "docs",
+        "docs/problems",
+        "docs/decisions",
+        "examples/shop",
+        "examples/bank-python",
+        "examples/travel",
+    ] {
         pages.extend(fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path()));
     }
     let mut found = 0;
@@ -192,6 +199,8 @@ fn what_has_the_wrong_shape_is_invalid() {
         "route-actions",
         "route-methods",
         "route-names",
+        "saga-attempts",
+        "saga-keys",
         "service-endpoints-missing",
         "service-names",
         "service-settings",
