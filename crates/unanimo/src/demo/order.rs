@@ -33,13 +33,14 @@ enum Manner {
 }
 
 impl Order {
-    /// The order of this number. Of a hundred, five are too dear and four of goods that run out; six hang up, and six
-    /// look later.
+    /// The order of this number. Of a hundred, five are too dear, four of goods that run out and four of goods that there
+    /// are not, so that others have acted before somebody refuses; six hang up, and six look later.
     pub fn number(number: u64) -> Order {
         let customer = format!("customer-{}", fastrand::u64(0..CUSTOMERS));
         let quantity = fastrand::i64(1..=3);
         let (sku, price) = match number % 25 {
             3 => ("saffron", 90),
+            11 => ("moonlight", 10),
             at if at % 2 == 0 => ("tea", 45),
             _ => ("coffee", 60),
         };
