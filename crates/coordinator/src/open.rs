@@ -302,7 +302,7 @@ impl Open {
             .with(Flag::Stuck, self.stuck && !self.core.is_finished())
             .with(Flag::Heuristic, self.core.heuristic().is_some())
             .with(Flag::InDoubt, in_doubt)
-            .with(Flag::Quarantined, self.core.is_quarantined())
+            .with(Flag::Quarantined, self.core.is_quarantined() && !self.core.is_finished())
             .with(Flag::Resolved, self.resolved)
     }
 

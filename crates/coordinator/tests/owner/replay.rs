@@ -4,7 +4,7 @@ use crate::fixtures::{done, keyed, plan, problem, refused, silence, submission, 
 use crate::shell::{Decision, SECOND, Shell, config, header};
 use bytes::Bytes;
 use std::collections::BTreeSet;
-use unanimo_contract::operations::{Resolve, Wish};
+use unanimo_contract::operations::{Flag, Resolve, Wish};
 use unanimo_contract::trace::Trace;
 use unanimo_contract::{
     BranchIndex, Id, Inquiry, Mode, Operation, ParticipantCall, State, Submission, TraceContext, Verdict,
@@ -251,7 +251,8 @@ fn what_another_node_left_open_is_shown_and_nothing_of_it_is_called() {
             (true, Mode::Saga) => State::Undoing,
             (true, _) => State::Committing,
         };
-        assert_eq!(shell.owner.view(id).unwrap().state, state);
+        let view = shell.owner.view(id).unwrap();
+        assert_eq!((view.state, view.flags.has(Flag::Quarantined)), (state, true));
         shell.pass(120 * SECOND);
         shell.owner.retry(shell.at(), id);
         shell.carry_out();
@@ -291,5 +292,8 @@ fn what_is_in_quarantine_goes_on_once_an_operator_has_chosen_also_after_a_crash(
         shell.answer_all(&done());
         shell.sync();
         assert_eq!((shell.owner.open_len(), shell.owner.wake()), (0, None), "{mode} {verdict}");
+        let still = |shell: &Shell| shell.owner.view(id).unwrap().flags.has(Flag::Quarantined);
+        assert!(!still(&shell), "{mode} {verdict}: it has ended");
+        assert!(!still(&shell.restored()), "{mode} {verdict}: it had ended in the backup");
     }
 }

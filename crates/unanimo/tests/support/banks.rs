@@ -45,19 +45,24 @@ routes:
 
 /// Two banks and a notifier behind a gateway, all running.
 pub fn start(choices: Choices) -> World {
-    world(choices, "", "")
+    world(choices, "", "", ROUTES)
+}
+
+/// The same, with a minute's time to vote.
+pub fn start_patient(choices: Choices) -> World {
+    world(choices, "", "", &ROUTES.replace("deadline: 1s", "deadline: 60s"))
 }
 
 /// The same, and each of them asks for the verdict of what it holds: beginnings are not written.
 pub fn start_asking(choices: Choices) -> World {
     let listener = format!("participants: {{ address: \"{}\" }}\n", ports::reserve());
-    world(choices, ", asks: true", &listener)
+    world(choices, ", asks: true", &listener, ROUTES)
 }
 
-fn world(choices: Choices, service: &str, more: &str) -> World {
+fn world(choices: Choices, service: &str, more: &str, routes: &str) -> World {
     let folder = tempfile::tempdir().unwrap();
     let participants = Vec::from(NAMES.map(|name| Participant::new(name, folder.path(), command)));
-    let rest = more.to_owned() + &services(&participants, service) + ROUTES;
+    let rest = more.to_owned() + &services(&participants, service) + routes;
     World::start(Box::new(Banks), folder, participants, choices, &rest)
 }
 

@@ -54,7 +54,7 @@ pub struct Story {
 }
 
 impl Story {
-    fn new(number: u64, wish: Wish, key: Option<String>, is_async: bool) -> Story {
+    pub fn new(number: u64, wish: Wish, key: Option<String>, is_async: bool) -> Story {
         let (told, flaws, promised) = Default::default();
         Story { number, wish, key, is_async, told, lost: 0, promised, is_turned_away: false, flaws }
     }
@@ -112,7 +112,7 @@ impl Crowd {
         story
     }
 
-    fn key(&self, number: u64) -> String {
+    pub fn key(&self, number: u64) -> String {
         format!("key-{:x}-{number}", self.seed)
     }
 

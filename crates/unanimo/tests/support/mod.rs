@@ -17,6 +17,8 @@ pub mod gateway;
 pub mod http;
 pub mod judge;
 pub mod past;
+pub mod night;
+pub mod page;
 pub mod ports;
 pub mod process;
 pub mod runs;
