@@ -131,7 +131,7 @@ fn a_participant_elsewhere_cannot_ask_at_loopback_and_a_name_needs_an_address() 
     broken.replace("log: {}", "participants: { address: 127.0.0.1:0, url: \"http://127.0.0.1:9\" }");
     broken.replace("anonymous: true", "anonymous: true, asks: true");
     // 192.0.2.0/24 is nobody's; that nobody answers there is another check's matter.
-    broken.replace("127.0.0.1:1", "192.0.2.1:1");
+    broken.replace("[\"127.0.0.1:1\"]", "[\"192.0.2.1:1\"]");
     let (_, diagnosis) = diagnosed(broken.path());
     assert_eq!(judgement(&diagnosis, "inquiry-address"), "fail", "{diagnosis:#}");
     broken.replace("192.0.2.1:1", "127.0.0.1:1");
