@@ -18,6 +18,7 @@ pub mod operations;
 pub mod outcome;
 pub mod plan;
 pub mod problem;
+pub mod sealing;
 pub mod shown;
 pub mod trace;
 pub mod transactions;

@@ -45,6 +45,9 @@ pub struct Plan {
     pub answer_at: AnswerAt,
     /// The branches.
     pub branches: Vec<BranchPlan>,
+    /// What is kept sealed and shown to nobody: paths into the request and into the branches' answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret: Vec<String>,
     /// What a client is told when the transaction committed; 200 with the id where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub respond: Option<ResponsePlan>,
@@ -312,6 +315,7 @@ mod tests {
                 attempts: NonZeroU32::new(3),
                 needs_client: true,
             }],
+            secret: vec!["request.body.pin".into()],
             respond: None,
             refused: Some(RefusedPlan::PassOn),
         };

@@ -1,7 +1,7 @@
 //! A record as it is shown to people: what it says, and of what clients and participants said only how much it is.
 
 use crate::operations::Word;
-use crate::{Calls, ClientAnswer, Plan};
+use crate::{Calls, ClientAnswer, Plan, sealing};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use unanimo_protocol::{BranchIndex, BranchSet, Cause, Record};
@@ -53,6 +53,9 @@ pub fn record(record: &Record, plan: Option<&Plan>, bodies: Bodies) -> (&'static
             put("branch", name(plan, *branch));
             put("outcome", Value::from(outcome.to_string()));
             put("bytes", Value::from(answer.len()));
+            if let Some(key) = sealing::key_of(answer) {
+                put("sealed", Value::from(key));
+            }
             "acted"
         }
         Record::Told { branch } => {
@@ -112,7 +115,15 @@ fn names(plan: Option<&Plan>, branches: BranchSet) -> Value {
     branches.iter().map(|branch| name(plan, branch)).collect()
 }
 
+/// What is said of a sealed value: how much it is, and which key it needs.
+fn sealed(stored: &Bytes) -> Option<Value> {
+    sealing::key_of(stored).map(|key| json!({ "sealed": key, "bytes": stored.len() }))
+}
+
 fn calls(stored: &Bytes, bodies: Bodies) -> Value {
+    if let Some(sealed) = sealed(stored) {
+        return sealed;
+    }
     let calls = match Calls::decode(stored.clone()) {
         Ok(calls) => calls,
         Err(error) => return Value::from(format!("cannot be read: {error}")),
@@ -130,6 +141,9 @@ fn calls(stored: &Bytes, bodies: Bodies) -> Value {
 }
 
 fn answer(stored: &Bytes, bodies: Bodies) -> Value {
+    if let Some(sealed) = sealed(stored) {
+        return sealed;
+    }
     let answer = match ClientAnswer::decode(stored.clone()) {
         Ok(answer) => answer,
         Err(error) => return Value::from(format!("cannot be read: {error}")),
@@ -180,6 +194,23 @@ mod tests {
         assert_eq!((word, masked["calls"].to_string()), ("wave", "[{\"bytes\":8}]".to_owned()));
         let (_, shown) = record(&wave(b"hidden"), None, Bodies::Shown);
         assert_eq!(shown["calls"][0]["body"], "hidden");
+    }
+
+    #[test]
+    fn what_is_sealed_stays_so_whatever_is_asked_for() {
+        use crate::sealing::{Keyring, Nonces, Part};
+        use crate::{Epoch, Id, Node, Shard};
+        let ring = Keyring::new([("k1".to_owned(), [1; 32])], "k1").unwrap();
+        let Record::Wave(clear) = wave(b"hidden") else { unreachable!() };
+        let calls = ring.seal(
+            &mut Nonces::new([2; 32]),
+            Id::new(Node(1), Shard(2), Epoch(3), 4, 5),
+            Part::Wave,
+            &clear.calls,
+        );
+        let bytes = calls.len();
+        let (_, shown) = record(&Record::Wave(Wave { calls, ..clear }), None, Bodies::Shown);
+        assert_eq!(shown["calls"], json!({ "sealed": "k1", "bytes": bytes }));
     }
 
     #[test]

@@ -39,6 +39,10 @@ impl Owner {
         let ready = self.plans.get_or_make(submission.digest, &submission.plan).map_err(|error| {
             Told::away(Problem::Internal, &format!("the route's plan cannot be run: {error}"))
         })?;
+        if ready.seals() && self.config.keyring.is_none() {
+            let detail = "the route has secrets, and there is no key that seals them";
+            return Err(Told::away(Problem::Internal, detail).into());
+        }
         let services = ready.branches.iter().map(|branch| &branch.service);
         if let Some(why) = self.load.too_much(self.config.open_limit, services) {
             return Err(Told::away(Problem::Overloaded, &why).into());
@@ -77,7 +81,7 @@ impl Owner {
     /// What a client hears whose key stands for this transaction.
     fn seen_before(&self, id: Id) -> Turned {
         if let Some(finished) = self.memory.get(id) {
-            return Told::known(id, true, finished.client_answer(id)).into();
+            return Told::known(id, true, finished.client_answer(id, &self.config)).into();
         }
         let Some(open) = self.open.get(&id) else { return Turned::Recall(id) };
         match open.client_answer() {

@@ -9,7 +9,9 @@ impl Owner {
     /// From now on this is configured. Plans that no route has any more are let go of here: an open transaction holds
     /// its own. A request that came by a former route brings its plan with it.
     pub fn change(&mut self, change: Change) {
-        let Change { open_limit, retry, plans } = change;
+        let Change { open_limit, retry, plans, keyring } = change;
+        // What has begun under a plan with secrets is never written in clear: without new keys, the old ones serve it.
+        self.config.keyring = keyring.or_else(|| self.config.keyring.take());
         (self.config.open_limit, self.config.retry, self.plans) = (open_limit, retry, plans);
     }
 

@@ -1,8 +1,10 @@
 //! What an owner is told when it is made.
 
 use crate::plans::Plans;
+use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::budget::Allowance;
+use unanimo_contract::sealing::Keyring;
 use unanimo_contract::{Epoch, Node, Shard};
 
 /// An owner's configuration.
@@ -26,6 +28,10 @@ pub struct Config {
     pub plans: Plans,
     /// The seed of the jitter. Guessing it harms nobody.
     pub seed: u64,
+    /// The keys that seal what is secret, where there are any.
+    pub keyring: Option<Arc<Keyring>>,
+    /// Where the nonces of sealed values come from: bytes that nobody else has.
+    pub nonces: [u8; 32],
 }
 
 /// What may change while an owner works.
@@ -37,6 +43,8 @@ pub struct Change {
     pub retry: Retry,
     /// The plans of the routes.
     pub plans: Plans,
+    /// The keys that seal what is secret from now on; nothing where those known so far stay.
+    pub keyring: Option<Arc<Keyring>>,
 }
 
 /// How long idempotency keys stand for their transactions: until the first of the two bounds, and while those are open.

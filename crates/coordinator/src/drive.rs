@@ -41,6 +41,7 @@ impl Owner {
             open.under_way = true;
             let begins = records.iter().any(|record| matches!(record, Record::Begun(_)));
             let plan = begins.then(|| (open.ready.digest, open.ready.stored.clone()));
+            let records = self.sealed(id, records);
             self.actions.push_back(Action::Append(Append { transaction: id, plan, records }));
         } else {
             for record in records {

@@ -3,12 +3,14 @@
 //! Until history holds it, durably: the end, for whoever comes back with a key or a status address. From then on it is
 //! recalled from there.
 
+use crate::Config;
 use crate::open::{Open, decode_answer};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use unanimo_contract::operations::Flags;
-use unanimo_contract::{ClientAnswer, Id, Key, Mode, State, Token, Verdict};
+use unanimo_contract::operations::{Flag, Flags};
+use unanimo_contract::sealing::{self, Keyring, Part};
+use unanimo_contract::{ClientAnswer, Id, Key, Mode, Problem, State, Token, Verdict};
 use unanimo_protocol::Cause;
 
 use crate::plans::Ready;
@@ -49,8 +51,26 @@ impl Finished {
     }
 
     /// What the client is told.
-    pub(crate) fn client_answer(&self, id: Id) -> ClientAnswer {
-        decode_answer(id, &self.answer)
+    pub(crate) fn client_answer(&self, id: Id, config: &Config) -> ClientAnswer {
+        self.opened(id, config).unwrap_or_else(|unopened| unopened)
+    }
+
+    /// The same, as others may see it.
+    pub(crate) fn shown_answer(&self, id: Id, config: &Config) -> ClientAnswer {
+        // A heuristic end is told in words of our own.
+        let verdict = Some(self.verdict).filter(|_| !self.flags.has(Flag::Heuristic));
+        match self.opened(id, config) {
+            Ok(answer) => self.ready.masked_answer(verdict, self.cause, answer),
+            Err(unopened) => unopened,
+        }
+    }
+
+    /// What replay has found ended is opened only now; the error says to the client why that cannot be.
+    fn opened(&self, id: Id, config: &Config) -> Result<ClientAnswer, ClientAnswer> {
+        match sealing::is_sealed(&self.answer) {
+            true => unsealed(config.keyring.as_deref(), id, &self.answer),
+            false => Ok(decode_answer(id, &self.answer)),
+        }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -63,6 +83,27 @@ impl Finished {
     pub(crate) fn mode(&self) -> Mode {
         self.ready.outline.mode()
     }
+}
+
+/// A client's answer that was stored with its verdict, opened where it is sealed; nothing where it cannot be read. The
+/// error says to the client why it does not open.
+pub fn stored_answer(
+    keyring: Option<&Keyring>,
+    id: Id,
+    stored: &Bytes,
+) -> Result<Option<ClientAnswer>, ClientAnswer> {
+    match sealing::is_sealed(stored) {
+        true => unsealed(keyring, id, stored).map(Some),
+        false => Ok(ClientAnswer::decode(stored.clone()).ok()),
+    }
+}
+
+fn unsealed(keyring: Option<&Keyring>, id: Id, stored: &Bytes) -> Result<ClientAnswer, ClientAnswer> {
+    let opened = sealing::open(keyring, id, Part::Answer, stored);
+    opened.map(|answer| decode_answer(id, &answer)).map_err(|error| {
+        let detail = format!("the transaction has ended, and its answer cannot be shown: {error}");
+        Problem::Internal.answer_for(Some(id), None, &detail)
+    })
 }
 
 /// All that is remembered, by id, and by the batch that holds its end.

@@ -31,6 +31,8 @@ pub(crate) struct Open {
     pub(crate) batch: u64,
     /// The call of each branch; empty until its wave is rendered.
     pub(crate) calls: Vec<RenderedCall>,
+    /// The branches whose call is by now a compensation of its own.
+    pub(crate) compensating: BranchSet,
     /// The client's trace, where it named one.
     pub(crate) trace: Option<TraceContext>,
     /// What later calls or the client's answer name of the request; nothing where they name nothing of it. Volatile:
@@ -134,6 +136,7 @@ impl Open {
             began_unix_ms: 0,
             batch: 0,
             calls: vec![RenderedCall::default(); branches],
+            compensating: BranchSet::default(),
             trace: None,
             asked: None,
             credentials: Arc::default(),
@@ -192,6 +195,7 @@ impl Open {
         let own: BranchSet =
             tell.iter().filter(|branch| self.ready.branches[branch.at()].compensate.is_some()).collect();
         self.set_calls(own, calls);
+        self.compensating = own;
         Ok(())
     }
 

@@ -12,12 +12,14 @@ use crate::open::{LastAnswer, Open};
 use crate::pace::Paces;
 use crate::plans::Plans;
 use crate::replay::StoredCalls;
+use crate::seal::opened;
 use crate::share::Share;
 use crate::tally::{Tally, count, end_word};
 use crate::timers::Timers;
 use crate::turned::{Told, Turned};
 use crate::{Config, Notice, reply};
 use std::collections::{BTreeMap, VecDeque};
+use unanimo_contract::sealing::{Nonces, Part};
 use unanimo_contract::{
     Answer, BranchIndex, ClientAnswer, Id, Key, Problem, Severed, Shard, Submission, Unavailable,
 };
@@ -30,6 +32,7 @@ use unanimo_protocol::{Event, Outcome, Record, Settled, Time};
 pub struct Owner {
     pub(crate) config: Config,
     pub(crate) rng: fastrand::Rng,
+    pub(crate) nonces: Nonces,
     pub(crate) plans: Plans,
     /// Boxed, since the map moves its entries about.
     pub(crate) open: BTreeMap<Id, Box<Open>>,
@@ -74,6 +77,7 @@ impl Owner {
     pub fn new(mut config: Config) -> Owner {
         Owner {
             rng: fastrand::Rng::with_seed(config.seed),
+            nonces: Nonces::new(std::mem::take(&mut config.nonces)),
             plans: std::mem::take(&mut config.plans),
             memory: Memory::new(config.remembered_limit),
             keys: Keys::new(config.keys.count),
@@ -317,10 +321,11 @@ impl Owner {
                     count(&mut self.tally.begun, mode);
                 }
             }
-            Record::Wave(wave) => open.note_wave(&wave.calls),
+            Record::Wave(wave) => open.note_wave(&opened(&self.config, id, Part::Wave, &wave.calls)),
             Record::Concluded(concluded) => {
-                open.note_verdict(now, concluded.answer.clone());
-                if let Err(error) = open.note_compensations(concluded.tell, concluded.calls.clone()) {
+                open.note_verdict(now, opened(&self.config, id, Part::Answer, &concluded.answer));
+                let calls = opened(&self.config, id, Part::Compensations, &concluded.calls);
+                if let Err(error) = open.note_compensations(concluded.tell, calls) {
                     unreachable!("{id}: its own compensations cannot be read: {error}");
                 }
                 self.load

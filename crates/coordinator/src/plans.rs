@@ -22,6 +22,8 @@ pub(crate) struct Ready {
     pub(crate) branches: Vec<ReadyBranch>,
     pub(crate) respond: Option<ReadyResponse>,
     pub(crate) refused: Option<ReadyRefused>,
+    /// What nobody may see: paths into the request and the answers.
+    pub(crate) secrets: Vec<Reference>,
     /// Whether any call or answer names a part of the request's body.
     pub(crate) names_body: bool,
     /// Whether a later call or the client's answer names a part of the request, which is kept until then.
@@ -101,6 +103,18 @@ pub fn waves(plan: &Plan) -> Result<Vec<BranchSet>, InvalidPlan> {
     Ok(ready.outline.waves().to_vec())
 }
 
+/// The parts of the request that a plan calls secret, and that nothing which it sends or tells names. Nothing where the
+/// plan cannot be run.
+pub fn unnamed_secrets(plan: &Plan) -> Vec<String> {
+    let stored = plan.encode();
+    let Ok(ready) = Ready::new(Arc::new(plan.clone()), Plan::digest_of(&stored), stored) else {
+        return Vec::new();
+    };
+    let is_named = |secret: &Reference| ready.references().any(|named| named.touches(secret));
+    let unnamed = ready.secrets.iter().filter(|secret| is_of_the_request(secret) && !is_named(secret));
+    unnamed.map(ToString::to_string).collect()
+}
+
 /// The plans that open transactions and routes need. Bounded by the plans of the configuration and the journal.
 #[derive(Clone, Debug, Default)]
 pub struct Plans {
@@ -161,6 +175,8 @@ impl Ready {
             Some(RefusedPlan::PassOn) => Some(ReadyRefused::PassOn),
             Some(RefusedPlan::Respond(r)) => Some(ReadyRefused::Respond(ReadyResponse::new(r, "refused")?)),
         };
+        let secret = |path: &String| Reference::parse(path).map_err(|error| invalid("secret", &error));
+        let secrets = plan.secret.iter().map(secret).collect::<Result<Vec<_>, _>>()?;
         let (names_body, keeps_request, keeps_body) = (false, false, false);
         let mut ready = Ready {
             plan,
@@ -170,6 +186,7 @@ impl Ready {
             branches,
             respond,
             refused,
+            secrets,
             names_body,
             keeps_request,
             keeps_body,

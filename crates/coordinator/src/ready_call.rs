@@ -7,7 +7,7 @@ use http::Method;
 use std::sync::Arc;
 use unanimo_contract::plan::{CallPlan, METHODS};
 use unanimo_contract::{BranchPlan, Operation, RenderedCall};
-use unanimo_expression::{Dependency, JsonTemplate, Reference, Scope, Template, Unrenderable};
+use unanimo_expression::{Dependency, JsonTemplate, MASK, Reference, Scope, Template, Unrenderable};
 
 /// A call with its expressions parsed.
 #[derive(Debug)]
@@ -88,6 +88,30 @@ impl ReadyCall {
             paths.push((only.as_str().to_owned(), std::mem::take(&mut path)));
         }
         Ok(RenderedCall { method: self.method.clone(), path, paths, headers, body: Bytes::from(body) })
+    }
+
+    /// A call that it has rendered, without what names a secret.
+    pub(crate) fn masked(&self, call: &RenderedCall, is_secret: impl Fn(&Reference) -> bool) -> RenderedCall {
+        let hides = |template: &Template| template.references().any(&is_secret);
+        let shown =
+            |template: &Template, text: &str| if hides(template) { MASK.into() } else { text.to_owned() };
+        let of = |templates: &[(String, Template)], pairs: &[(String, String)]| {
+            let pair = |(name, text): &(String, String)| {
+                let hides = templates.iter().any(|(known, template)| known == name && hides(template));
+                (name.clone(), if hides { MASK.to_owned() } else { text.clone() })
+            };
+            pairs.iter().map(pair).collect::<Vec<_>>()
+        };
+        let own = |word: &str| self.only.is_some_and(|only| only.as_str() == word);
+        let (only, paths): (Vec<_>, Vec<_>) = call.paths.iter().cloned().partition(|(word, _)| own(word));
+        let only = only.into_iter().map(|(word, path)| (word, shown(&self.path, &path)));
+        RenderedCall {
+            method: call.method.clone(),
+            path: shown(&self.path, &call.path),
+            paths: of(&self.paths, &paths).into_iter().chain(only).collect(),
+            headers: of(&self.headers, &call.headers).into(),
+            body: self.body.as_ref().map_or(Bytes::new(), |body| body.mask(&call.body, &is_secret)),
+        }
     }
 
     /// Renders what it makes of the request alone, and says how long that is: what is wrong with it is better said before

@@ -6,9 +6,10 @@ use crate::open::{Asked, Open};
 use crate::owner::Owner;
 use crate::plans::InvalidPlan;
 use crate::tally::Tally;
-use crate::timeline;
+use crate::{Config, seal, timeline};
 use bytes::Bytes;
 use std::fmt;
+use unanimo_contract::sealing::{Part, Unopened};
 use unanimo_contract::{Answer, BranchIndex, Calls, Digest, Id};
 use unanimo_expression::Document;
 use unanimo_protocol::fields::Malformed;
@@ -24,6 +25,8 @@ pub enum ReplayError {
     Plan(InvalidPlan),
     /// Stored calls cannot be read.
     Calls(Id, Malformed),
+    /// What is sealed does not open.
+    Sealed(Id, Part, Unopened),
     /// Records of a transaction that does not begin in the journal.
     Headless(Id),
 }
@@ -35,6 +38,9 @@ impl fmt::Display for ReplayError {
             ReplayError::Plan(error) => write!(f, "a plan in the journal cannot be run: {error}"),
             ReplayError::Calls(id, error) => {
                 write!(f, "the calls of transaction {id} cannot be read: {error}")
+            }
+            ReplayError::Sealed(id, part, error) => {
+                write!(f, "transaction {id} is open, and {part} cannot be read: {error}")
             }
             ReplayError::Headless(id) => {
                 write!(f, "the journal holds transaction {id}, but not its beginning")
@@ -50,6 +56,8 @@ impl std::error::Error for ReplayError {}
 pub(crate) struct StoredCalls {
     /// Those of each wave that was written.
     waves: Vec<Bytes>,
+    /// What branches of a saga answered that have acted: others may name it.
+    answers: Vec<(BranchIndex, Bytes)>,
     /// The compensations that a verdict brought, and of which branches.
     compensations: Option<(BranchSet, Bytes)>,
 }
@@ -74,7 +82,8 @@ impl Owner {
             self.replayed_calls.entry(id).or_default().waves.push(later);
         }
         if let Record::Acted { branch, answer, .. } = record.record() {
-            self.replay_answer(id, *branch, answer).map_err(|error| ReplayError::Calls(id, error))?;
+            let answer = Bytes::copy_from_slice(answer);
+            self.replayed_calls.entry(id).or_default().answers.push((*branch, answer));
         }
         if let Record::Concluded(concluded) = record.record() {
             // A copy of its own: a slice would keep the whole segment in memory.
@@ -104,6 +113,7 @@ impl Owner {
     pub fn recovered(&mut self, now: Now) -> Result<(), ReplayError> {
         for (id, stored) in std::mem::take(&mut self.replayed_calls) {
             let Some(open) = self.open.get_mut(&id) else { continue };
+            let stored = stored.opened(&self.config, open)?;
             reopen_calls(open, stored).map_err(|error| ReplayError::Calls(id, error))?;
         }
         (self.replayed, self.accepting) = (true, true);
@@ -156,19 +166,31 @@ impl Owner {
         }
         // A copy of its own: a slice would keep the whole segment in memory.
         let waves = vec![Bytes::copy_from_slice(&begun.calls)];
-        self.replayed_calls.insert(id, StoredCalls { waves, compensations: None });
+        self.replayed_calls.insert(id, StoredCalls { waves, ..StoredCalls::default() });
         Ok(open)
     }
+}
 
-    /// What a branch of a saga answered that has acted: others may name it.
-    fn replay_answer(&mut self, id: Id, branch: BranchIndex, stored: &Bytes) -> Result<(), Malformed> {
-        let vote =
-            (!stored.is_empty()).then(|| Answer::decode(Bytes::copy_from_slice(stored))).transpose()?;
-        let side = self.open.get_mut(&id).and_then(|open| open.branches.get_mut(branch.at()));
-        if let (Some(side), Some(vote)) = (side, vote) {
-            side.vote = Some(Box::new(vote));
+impl StoredCalls {
+    /// The same, opened where it is sealed. So is the client's answer, which stands in `open` already.
+    fn opened(self, config: &Config, open: &mut Open) -> Result<StoredCalls, ReplayError> {
+        let id = open.core.id();
+        let clear = |open: &Open, part, stored| {
+            seal::replayed(config, open, part, stored).map_err(|error| ReplayError::Sealed(id, part, error))
+        };
+        if let Some(answer) = open.answer.take() {
+            open.answer = Some(clear(open, Part::Answer, answer)?);
         }
-        Ok(())
+        let parts = std::iter::once(Part::Begun).chain(std::iter::repeat(Part::Wave));
+        let waves = parts.zip(self.waves).map(|(part, stored)| clear(open, part, stored));
+        let answer = |(branch, stored)| Ok((branch, clear(open, Part::Acted(branch), stored)?));
+        let compensations =
+            self.compensations.map(|(tell, stored)| Ok((tell, clear(open, Part::Compensations, stored)?)));
+        Ok(StoredCalls {
+            waves: waves.collect::<Result<_, _>>()?,
+            answers: self.answers.into_iter().map(answer).collect::<Result<_, _>>()?,
+            compensations: compensations.transpose()?,
+        })
     }
 }
 
@@ -195,6 +217,14 @@ fn reopen_calls(open: &mut Open, stored: StoredCalls) -> Result<(), Malformed> {
             return Err(Malformed::CutShort);
         }
         open.set_calls(*wave, Calls { branches: of_wave, ..Calls::default() });
+    }
+    // What only others would name who act before the verdict is not needed behind it.
+    let is_undecided = open.verdict().is_none();
+    for (branch, answer) in stored.answers.into_iter().filter(|_| is_undecided) {
+        let vote = (!answer.is_empty()).then(|| Answer::decode(answer)).transpose()?;
+        if let (Some(side), Some(vote)) = (open.branches.get_mut(branch.at()), vote) {
+            side.vote = Some(Box::new(vote));
+        }
     }
     if let Some((tell, compensations)) = stored.compensations {
         open.note_compensations(tell, compensations)?;

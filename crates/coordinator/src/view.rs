@@ -1,5 +1,6 @@
 //! What can be seen from outside: status for clients, views for operators, counts for metrics.
 
+use crate::Config;
 use crate::finished::Finished;
 use crate::open::Open;
 use crate::owner::Owner;
@@ -32,14 +33,14 @@ impl Owner {
             verdict: Some(finished.verdict),
             finished: true,
             heuristic: finished.flags.has(Flag::Heuristic),
-            answer: Some(finished.client_answer(id)),
+            answer: Some(finished.client_answer(id, &self.config)),
         })
     }
 
     /// A transaction as an operator sees it.
     pub fn view(&self, id: Id) -> Option<View> {
         let open = self.open.get(&id).map(|open| view_of_open(open));
-        open.or_else(|| self.memory.get(id).map(|finished| view_of_finished(id, finished)))
+        open.or_else(|| self.memory.get(id).map(|finished| view_of_finished(id, finished, &self.config)))
     }
 
     /// The trace that an open transaction's calls belong to.
@@ -56,7 +57,7 @@ impl Owner {
             return Some(Detail { view, timeline, exchanges: exchanges.collect() });
         }
         let finished = self.memory.get(id)?;
-        let view = view_of_finished(id, finished);
+        let view = view_of_finished(id, finished, &self.config);
         Some(Detail { timeline: finished.timeline(), exchanges: Vec::new(), view })
     }
 
@@ -71,7 +72,7 @@ impl Owner {
         let mut found: Vec<Candidate<'_>> = open.chain(ends).collect();
         found.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.place));
         found.truncate(page.limit.clamp(1, Page::LIMIT) + 1);
-        found.into_iter().map(|candidate| candidate.view()).collect()
+        found.into_iter().map(|candidate| candidate.view(&self.config)).collect()
     }
 
     /// What this owner has done, and what it holds.
@@ -102,10 +103,10 @@ enum Of<'a> {
 }
 
 impl Candidate<'_> {
-    fn view(&self) -> View {
+    fn view(&self, config: &Config) -> View {
         match self.of {
             Of::Open(open) => view_of_open(open),
-            Of::Finished(finished) => view_of_finished(self.place.id, finished),
+            Of::Finished(finished) => view_of_finished(self.place.id, finished, config),
         }
     }
 }
@@ -165,12 +166,10 @@ impl Finished {
 
 /// What a branch was asked, and what is kept of its answer.
 fn exchange(open: &Open, branch: BranchIndex) -> Exchange {
-    let call = &open.calls[branch.at()];
     let rendered = open.ready.outline.rendered(open.core.waves()).contains(branch);
-    let asked = rendered.then(|| Asked {
-        path: call.path.clone(),
-        headers: call.headers.to_vec(),
-        body: Body::of(&call.body),
+    let asked = rendered.then(|| {
+        let call = open.shown_call(branch);
+        Asked { path: call.path.clone(), headers: call.headers.to_vec(), body: Body::of(&call.body) }
     });
     Exchange { asked, heard: heard(open, branch) }
 }
@@ -184,7 +183,9 @@ pub(crate) fn heard(open: &Open, branch: BranchIndex) -> Option<Heard> {
             operation: last.operation,
             status: last.status,
             content_type: vote.and_then(|vote| vote.content_type.clone()),
-            body: vote.and_then(|vote| vote.body.as_ref()).map(Body::of),
+            body: vote
+                .and_then(|vote| vote.body.as_ref())
+                .map(|body| Body::of(&open.ready.masked_body(branch, body))),
         }
     })
 }
@@ -216,11 +217,11 @@ fn view_of_open(open: &Open) -> View {
         began_unix_ms: open.began_unix_ms,
         ended_unix_ms: None,
         branches: branches.collect(),
-        answer: open.client_answer(),
+        answer: open.shown_answer(),
     }
 }
 
-fn view_of_finished(id: Id, finished: &Finished) -> View {
+fn view_of_finished(id: Id, finished: &Finished, config: &Config) -> View {
     let branches = finished.ready.branches.iter().map(|ready| BranchView {
         name: ready.name.to_string(),
         service: ready.service.to_string(),
@@ -241,7 +242,7 @@ fn view_of_finished(id: Id, finished: &Finished) -> View {
         began_unix_ms: finished.began_unix_ms,
         ended_unix_ms: finished.ended(),
         branches: branches.collect(),
-        answer: Some(finished.client_answer(id)),
+        answer: Some(finished.shown_answer(id, config)),
     }
 }
 

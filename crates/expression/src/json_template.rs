@@ -3,11 +3,15 @@
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 
+use bytes::Bytes;
 use serde_json::Value as Json;
 
 use crate::cel::Program;
+use crate::mask::{self, MASK_JSON};
 use crate::template::{Part, dependencies};
-use crate::{Dependency, ParseError, Reason, Reference, Scope, Template, Unrenderable, Value, text};
+use crate::{
+    Dependency, Document, ParseError, Reason, Reference, Scope, Template, Unrenderable, Value, text,
+};
 
 /// How deep a template may nest.
 const MAX_DEPTH: usize = 32;
@@ -103,6 +107,38 @@ impl JsonTemplate {
             }
         }
         failures
+    }
+}
+
+impl JsonTemplate {
+    /// What was rendered, with [`MASK`](crate::MASK) for each value and each string that names a secret. What this
+    /// template cannot have rendered is hidden as a whole.
+    pub fn mask(&self, rendered: &Bytes, is_secret: impl Fn(&Reference) -> bool) -> Bytes {
+        let masked = Document::parse(rendered.clone()).ok().and_then(|_| self.masked(rendered, is_secret));
+        masked.map_or(Bytes::from_static(MASK_JSON), Bytes::from)
+    }
+
+    fn masked(&self, rendered: &[u8], is_secret: impl Fn(&Reference) -> bool) -> Option<Vec<u8>> {
+        let (mut out, mut rest) = (Vec::with_capacity(rendered.len()), rendered);
+        let mut pieces = self.pieces.iter();
+        while let Some(piece) = pieces.next() {
+            if let Piece::Literal(json) = piece {
+                rest = rest.strip_prefix(&**json)?;
+                out.extend_from_slice(json);
+                continue;
+            }
+            let mut hides = piece.dependencies().any(|it| is_secret(it.reference));
+            if matches!(piece, Piece::Open) {
+                let string = pieces.by_ref().take_while(|piece| !matches!(piece, Piece::Close));
+                hides = string.fold(hides, |hides, piece| {
+                    hides || piece.dependencies().any(|it| is_secret(it.reference))
+                });
+            }
+            let (value, after) = rest.split_at_checked(mask::value_length(rest)?)?;
+            out.extend_from_slice(if hides { MASK_JSON } else { value });
+            rest = after;
+        }
+        rest.is_empty().then_some(out)
     }
 }
 

@@ -15,6 +15,7 @@ mod cel;
 mod document;
 mod json_template;
 mod likely;
+mod mask;
 mod path;
 mod place;
 mod reference;
@@ -25,6 +26,7 @@ mod value;
 
 pub use document::{Document, InvalidJson};
 pub use json_template::{InvalidTemplate, JsonTemplate};
+pub use mask::MASK;
 pub use path::ParseError;
 pub use reference::{Reference, Step};
 pub use template::{Dependency, Template};

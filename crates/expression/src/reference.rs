@@ -1,5 +1,6 @@
 //! What an expression names: the address of one value.
 
+use crate::{ParseError, path};
 use std::fmt::{self, Display, Formatter, Write as _};
 
 /// A value's address, e.g. `request.body.items[0].sku`. Its `Display` is the canonical spelling, which parses
@@ -39,6 +40,19 @@ pub enum Step {
 }
 
 impl Reference {
+    /// Reads a bare path, such as `request.body.items[0].sku`.
+    pub fn parse(text: &str) -> Result<Reference, ParseError> {
+        let path = path::parse(text, 0, text.len())?;
+        path.ok_or_else(|| {
+            ParseError::new(0, format!("`{text}` is no path, such as `request.body.card.number`"))
+        })
+    }
+
+    /// Whether one of the two is the other, or a part of it.
+    pub fn touches(&self, other: &Reference) -> bool {
+        self.is_within(other) || other.is_within(self)
+    }
+
     /// Whether this is `whole`, or a part of it.
     pub(crate) fn is_within(&self, whole: &Reference) -> bool {
         match (self, whole) {

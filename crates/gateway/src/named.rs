@@ -107,6 +107,7 @@ mod tests {
             answer_at: plan::AnswerAt::Finished,
             branches: vec![branch],
             respond: Some(response("respond")),
+            secret: Vec::new(),
             refused: Some(RefusedPlan::Respond(response("refused"))),
         };
         let named = Named::of(&plan).unwrap();

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use unanimo_contract::operations::{Position, Refusal, Resolve, Resolved};
+use unanimo_contract::sealing::Keyring;
 use unanimo_contract::{Detail, Filter, Id, Listed, Operations, Page, Retried, Unavailable};
 use unanimo_coordinator::{Plans, Retry, Tally};
 use unanimo_journal::{Journal, Poison};
@@ -76,8 +77,15 @@ impl Handle {
 
     /// From now on this is configured: a transaction that is open goes on under its plan. `None` where a worker has
     /// too much to do, or is gone; then some have changed, and others have not: try again.
-    pub async fn change(&self, open_limit: usize, retry: Retry, plans: Plans) -> Option<()> {
-        let change = start::share(open_limit, retry, plans, self.slots.len());
+    pub async fn change(
+        &self,
+        open_limit: usize,
+        retry: Retry,
+        plans: Plans,
+        keyring: Option<Arc<Keyring>>,
+    ) -> Option<()> {
+        self.history.counters().set_keyring(keyring.clone());
+        let change = start::share(open_limit, retry, plans, keyring, self.slots.len());
         for slot in &self.slots {
             ask(slot, |done| Mail::Change(Box::new(change.clone()), done)).await?;
         }

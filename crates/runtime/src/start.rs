@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use unanimo_contract::sealing::Keyring;
 use unanimo_contract::{Key, Plan, Shard};
 use unanimo_coordinator::{Change, InvalidPlan, KeyPromise, Owner, Plans, ReplayError, Retry, shard_of};
 use unanimo_journal::{Committing, Disk, Entry, Recovery, Replayed};
@@ -27,6 +28,8 @@ pub struct Config {
     pub retry: Retry,
     /// The plans of the routes, so that no request waits for their expressions to be parsed.
     pub plans: Vec<Arc<Plan>>,
+    /// The keys that seal what is secret, where there are any.
+    pub keyring: Option<Arc<Keyring>>,
     /// Where and how the journal is kept.
     pub journal: unanimo_journal::Config,
     /// Where and how what has ended is kept.
@@ -64,6 +67,13 @@ impl fmt::Display for Error {
             Error::History(error) => write!(f, "{error}"),
             Error::Thread(error) => {
                 write!(f, "the operating system gives no thread: {error}; raise the limits")
+            }
+            Error::Replay(ReplayError::Sealed(id, part, error)) => {
+                let error = ReplayError::Sealed(*id, *part, error.clone());
+                write!(
+                    f,
+                    "{error}; nothing was changed: give it that key, or restore a backup; see docs/sealing.md"
+                )
             }
             Error::Replay(error) => {
                 write!(
@@ -144,6 +154,7 @@ pub fn recover(config: Config, disk: impl Disk) -> Result<Recovered, Error> {
     let (notebook, notes) = notebook();
     let started = opened.start(journal.clone(), notes, move |covered| covering.cover(covered.0));
     let (history, writing) = started.map_err(Error::Thread)?;
+    history.counters().set_keyring(config.keyring.clone());
     let stream = Stream::new(journal.epoch().0, clock);
     let links = |number| Links {
         number,
@@ -165,9 +176,11 @@ pub fn recover(config: Config, disk: impl Disk) -> Result<Recovered, Error> {
 
 fn owners<D: Disk>(config: &Config, recovery: &Recovery<D>) -> Result<Vec<Owner>, Error> {
     let plans = Plans::of(&config.plans).map_err(Error::Plan)?;
-    let share = share(config.open_limit, config.retry, plans, config.workers);
+    let share = share(config.open_limit, config.retry, plans, config.keyring.clone(), config.workers);
     let owner = |worker| {
-        let Change { open_limit, retry, plans } = share.clone();
+        let Change { open_limit, retry, plans, keyring } = share.clone();
+        let mut nonces = [0; 32];
+        getrandom::fill(&mut nonces).map_err(Error::Entropy)?;
         Ok(Owner::new(unanimo_coordinator::Config {
             node: recovery.node(),
             epoch: recovery.epoch(),
@@ -178,16 +191,24 @@ fn owners<D: Disk>(config: &Config, recovery: &Recovery<D>) -> Result<Vec<Owner>
             retry,
             plans,
             seed: getrandom::u64().map_err(Error::Entropy)?,
+            keyring,
+            nonces,
         }))
     };
     (0..config.workers).map(owner).collect()
 }
 
 /// Each worker's share of what is configured for all.
-pub(crate) fn share(open_limit: usize, retry: Retry, plans: Plans, workers: usize) -> Change {
+pub(crate) fn share(
+    open_limit: usize,
+    retry: Retry,
+    plans: Plans,
+    keyring: Option<Arc<Keyring>>,
+    workers: usize,
+) -> Change {
     // A service's budget holds for the whole process.
     let retry = Retry { budget_per_second: retry.budget_per_second / workers as f64, ..retry };
-    Change { open_limit: open_limit.div_ceil(workers), retry, plans }
+    Change { open_limit: open_limit.div_ceil(workers), retry, plans, keyring }
 }
 
 /// What history holds need not be remembered, but for its keys.

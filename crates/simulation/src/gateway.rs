@@ -3,6 +3,7 @@
 use crate::medium::Medium;
 use crate::oracle::Oracle;
 use crate::scenario::Scenario;
+use crate::secrets;
 use crate::world::History;
 use std::collections::VecDeque;
 use std::fmt;
@@ -93,6 +94,8 @@ impl Gateway {
                 retry: scenario.retry,
                 plans: plans.clone(),
                 seed: seed ^ worker as u64,
+                keyring: secrets::keyring(),
+                nonces: secrets::nonces(seed ^ worker as u64),
             })
         };
         let mut owners: Vec<Owner> = (0..count).map(owner).collect();

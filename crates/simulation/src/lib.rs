@@ -21,6 +21,7 @@ mod participant;
 mod queue;
 mod response;
 mod scenario;
+mod secrets;
 mod small;
 mod trace;
 mod weather;

@@ -17,7 +17,10 @@ pub(crate) use story::{Stand, Story};
 
 use crate::participant::{Mark, Participant, Share, Wrong};
 use crate::scenario::Route;
+use crate::secrets;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use unanimo_contract::sealing::Keyring;
 use unanimo_contract::{Digest, Id, Operation, ParticipantCall, Verdict};
 use unanimo_journal::Watermark;
 use unanimo_protocol::{BranchIndex, Cause, Concluded, Durability, Record, Settled, Time};
@@ -35,6 +38,8 @@ pub(crate) struct Oracle {
     routes: Vec<Route>,
     /// The number of the gateway's process.
     life: u32,
+    /// What opens the records of routes with secrets.
+    keyring: Option<Arc<Keyring>>,
     wrong: Option<Wrong>,
     sights: BTreeMap<&'static str, u64>,
 }
@@ -43,7 +48,8 @@ impl Oracle {
     pub(crate) fn new(routes: Vec<Route>) -> Oracle {
         let (stories, keys, sights) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let submissions = BTreeMap::new();
-        Oracle { stories, submissions, keys, routes, life: 0, wrong: None, sights }
+        let keyring = secrets::keyring();
+        Oracle { stories, submissions, keys, routes, life: 0, keyring, wrong: None, sights }
     }
 
     /// What must never happen has happened. The first one counts.
@@ -85,8 +91,9 @@ impl Oracle {
         stand: Stand,
         participants: &[Participant],
     ) {
+        let keyring = self.keyring.clone();
         for record in records {
-            match record {
+            match &*secrets::clear(keyring.as_deref(), id, record) {
                 Record::Begun(begun) => {
                     let route = self.routes.iter().find(|route| route.digest == begun.plan).cloned();
                     match route {

@@ -159,6 +159,7 @@ impl Route {
             answer_timeout_ms: dice.pick([500, deadline_ms + 2000]),
             answer_at: AnswerAt::Finished,
             branches,
+            secret: Vec::new(),
             respond,
             refused,
         })

@@ -233,6 +233,7 @@ fn small_route(small: Small, drawn: &Scenario, dice: &mut Dice) -> Route {
         answer_timeout_ms: 2 * DEADLINE_MS,
         branches,
         respond: None,
+        secret: Vec::new(),
         refused: None,
         ..Plan::clone(&drawn.routes[0].plan)
     })

@@ -150,6 +150,7 @@ fn runtime_config(config: &Config) -> unanimo_runtime::Config {
         open_limit: config.open_transactions,
         retry: config.retry,
         plans: config.gateway.plans().cloned().collect(),
+        keyring: config.keyring.clone(),
         journal: config.journal.clone(),
         history: config.history.clone(),
         keys: config.keys,

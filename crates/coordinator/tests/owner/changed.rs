@@ -7,7 +7,7 @@ use unanimo_contract::Mode;
 use unanimo_coordinator::{Change, Plans, Retry};
 
 fn change(open_limit: usize, plans: Plans) -> Change {
-    Change { open_limit, retry: Retry::default(), plans }
+    Change { open_limit, retry: Retry::default(), plans, keyring: None }
 }
 
 #[test]

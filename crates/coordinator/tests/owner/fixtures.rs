@@ -34,6 +34,7 @@ pub fn plan(mode: Mode, branches: u8) -> Plan {
         answer_at: AnswerAt::Finished,
         branches: (0..branches).map(branch).collect(),
         respond: None,
+        secret: Vec::new(),
         refused: None,
     }
 }

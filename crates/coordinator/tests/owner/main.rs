@@ -16,6 +16,7 @@ mod replay;
 mod retried;
 mod retries;
 mod saga;
+mod sealed;
 mod shell;
 mod views;
 mod waves;

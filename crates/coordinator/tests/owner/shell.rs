@@ -72,6 +72,8 @@ pub fn config() -> Config {
         retry: Retry::default(),
         plans: Plans::default(),
         seed: 42,
+        keyring: None,
+        nonces: [7; 32],
     }
 }
 

@@ -114,6 +114,7 @@ pub fn transactional(name: &str, path: &str) -> RouteConfig {
         answer_at: plan::AnswerAt::Finished,
         branches: vec![branch],
         respond: None,
+        secret: Vec::new(),
         refused: None,
     };
     let transaction = TransactionConfig {

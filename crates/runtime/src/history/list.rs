@@ -11,8 +11,9 @@ use bytes::Bytes;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::cmp::Reverse;
-use unanimo_contract::operations::{BranchView, Cursor, Flags};
-use unanimo_contract::{ClientAnswer, Detail, Digest, Filter, Id, Mode, Page, Plan, Verdict, View};
+use unanimo_contract::operations::{BranchView, Cursor, Flag, Flags};
+use unanimo_contract::sealing::Keyring;
+use unanimo_contract::{Detail, Digest, Filter, Id, Mode, Page, Plan, Verdict, View};
 use unanimo_protocol::Cause;
 
 const COLUMNS: &str = "id, verdict, flags, cause, fault, began_ms, ended_ms, key, answer";
@@ -32,13 +33,17 @@ pub(crate) const FLAGGED: &str = "SELECT began_ms, id, number FROM transactions 
      ORDER BY began_ms DESC, id DESC";
 
 /// One transaction; `None` where it is not here.
-pub(crate) fn get(connection: &Connection, id: Id) -> rusqlite::Result<Option<Detail>> {
+pub(crate) fn get(
+    connection: &Connection,
+    id: Id,
+    keyring: Option<&Keyring>,
+) -> rusqlite::Result<Option<Detail>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS}, detail, plans.plan FROM transactions JOIN plans ON plans.number = transactions.plan \
          WHERE id = ?1"
     ))?;
     let row = |row: &Row<'_>| {
-        let view = view(row, &plan_of(row, 10)?)?;
+        let view = view(row, &plan_of(row, 10)?, keyring)?;
         let stored: Vec<u8> = row.get(9)?;
         let (timeline, exchanges) = detail::decode(stored.into()).map_err(|error| broken(9, error))?;
         Ok(Detail { view, timeline, exchanges })
@@ -47,7 +52,12 @@ pub(crate) fn get(connection: &Connection, id: Id) -> rusqlite::Result<Option<De
 }
 
 /// The newest transactions that a filter takes and a page reaches: at most one more than it holds.
-pub(crate) fn list(connection: &Connection, filter: &Filter, page: Page) -> rusqlite::Result<Vec<View>> {
+pub(crate) fn list(
+    connection: &Connection,
+    filter: &Filter,
+    page: Page,
+    keyring: Option<&Keyring>,
+) -> rusqlite::Result<Vec<View>> {
     let limit = page.limit.clamp(1, Page::LIMIT) + 1;
     let mut found = match filter.key {
         Some(key) => of_key(connection, key)?,
@@ -62,7 +72,7 @@ pub(crate) fn list(connection: &Connection, filter: &Filter, page: Page) -> rusq
     ))?;
     let mut views = Vec::new();
     for (_, number) in found {
-        let row = |row: &Row<'_>| view(row, &plan_of(row, 9)?);
+        let row = |row: &Row<'_>| view(row, &plan_of(row, 9)?, keyring);
         views.extend(statement.query_row([number], row).optional()?.filter(|view| view.is_taken_by(filter)));
         if views.len() == limit {
             break;
@@ -182,7 +192,7 @@ fn broken(column: usize, error: impl std::error::Error + Send + Sync + 'static) 
     rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, Box::new(error))
 }
 
-fn view(row: &Row<'_>, plan: &Plan) -> rusqlite::Result<View> {
+fn view(row: &Row<'_>, plan: &Plan, keyring: Option<&Keyring>) -> rusqlite::Result<View> {
     let verdict = verdict(row, 1)?;
     let cause = match (row.get::<_, Option<u8>>(3)?, row.get(4)?) {
         (Some(cause), fault) => numbers::cause(cause, fault),
@@ -202,19 +212,25 @@ fn view(row: &Row<'_>, plan: &Plan) -> rusqlite::Result<View> {
         last_answer: None,
     });
     let mode = Mode::parse(&plan.mode);
+    let (id, flags) = (id_of(row.get(0)?), Flags::from_bits(row.get(2)?));
+    // A heuristic end is told in words of our own.
+    let told = Some(verdict).filter(|_| !flags.has(Flag::Heuristic));
+    let stored = Bytes::from(row.get::<_, Vec<u8>>(8)?);
     Ok(View {
-        id: id_of(row.get(0)?),
+        id,
         route: plan.route.clone(),
         mode: mode.ok_or_else(|| broken(0, std::fmt::Error))?,
         state: ended(verdict),
         verdict: Some(verdict),
         cause: cause.map(|cause| cause.as_str().to_owned()),
         branch: fault.map(|branch| branch.name.clone()),
-        flags: Flags::from_bits(row.get(2)?),
+        flags,
         key: row.get::<_, Option<[u8; 16]>>(7)?.map(Digest),
         began_unix_ms: row.get::<_, i64>(5)? as u64,
         ended_unix_ms: Some(row.get::<_, i64>(6)? as u64),
         branches: branches.collect(),
-        answer: ClientAnswer::decode(Bytes::from(row.get::<_, Vec<u8>>(8)?)).ok(),
+        answer: unanimo_coordinator::stored_answer(keyring, id, &stored).map_or_else(Some, |answer| {
+            answer.map(|answer| unanimo_coordinator::shown_answer(plan, told, cause, answer))
+        }),
     })
 }

@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use unanimo_contract::operations::{Flag, Flags};
+use unanimo_contract::sealing::Keyring;
 use unanimo_contract::{
     ClientAnswer, Detail, Filter, Id, Page, State, Status, Token, Unavailable, Verdict, View,
 };
@@ -70,13 +71,17 @@ impl History {
         match self.ask(move |connection| answer_of(connection, id)).await? {
             // It may stand in what has not been read yet.
             None if self.shared.is_behind() => Err(Unavailable),
-            answer => Ok(answer.and_then(|stored| ClientAnswer::decode(stored.into()).ok())),
+            answer => {
+                let keyring = self.shared.keyring();
+                Ok(answer.and_then(|stored| told(keyring.as_deref(), id, stored.into())))
+            }
         }
     }
 
     /// A finished transaction, for the holder of its token.
     pub async fn find_by_token(&self, id: Id, token: Token) -> Result<Option<Status>, Unavailable> {
-        match self.ask(move |connection| find_by_token(connection, id, token)).await? {
+        let keyring = self.shared.keyring();
+        match self.ask(move |connection| find_by_token(connection, id, token, keyring.as_deref())).await? {
             None if self.shared.is_failing() => Err(Unavailable),
             status => Ok(status),
         }
@@ -84,12 +89,14 @@ impl History {
 
     /// A finished transaction with all that is kept of it; `None` where it is not known here.
     pub async fn get(&self, id: Id) -> Result<Option<Detail>, Unavailable> {
-        self.ask(move |connection| list::get(connection, id)).await
+        let keyring = self.shared.keyring();
+        self.ask(move |connection| list::get(connection, id, keyring.as_deref())).await
     }
 
     /// The newest finished transactions that a page reaches: at most one more than it holds.
     pub async fn list(&self, filter: Filter, page: Page) -> Result<Vec<View>, Unavailable> {
-        self.ask(move |connection| list::list(connection, &filter, page)).await
+        let keyring = self.shared.keyring();
+        self.ask(move |connection| list::list(connection, &filter, page, keyring.as_deref())).await
     }
 
     /// How a finished transaction has ended; `None` where it is not known here.
@@ -144,7 +151,17 @@ pub(crate) fn answer_of(connection: &Connection, id: Id) -> rusqlite::Result<Opt
     statement.query_row([id_bytes(id)], |row| row.get(0)).optional()
 }
 
-fn find_by_token(connection: &Connection, id: Id, token: Token) -> rusqlite::Result<Option<Status>> {
+/// What the client was told, opened where it is sealed; where that cannot be, why.
+fn told(keyring: Option<&Keyring>, id: Id, stored: Bytes) -> Option<ClientAnswer> {
+    unanimo_coordinator::stored_answer(keyring, id, &stored).unwrap_or_else(Some)
+}
+
+fn find_by_token(
+    connection: &Connection,
+    id: Id,
+    token: Token,
+    keyring: Option<&Keyring>,
+) -> rusqlite::Result<Option<Status>> {
     let mut statement =
         connection.prepare_cached("SELECT token, verdict, flags, answer FROM transactions WHERE id = ?1")?;
     let hash = token_hash(id, token).0;
@@ -153,7 +170,7 @@ fn find_by_token(connection: &Connection, id: Id, token: Token) -> rusqlite::Res
             return Ok(None);
         }
         let verdict = verdict(row, 1)?;
-        let answer = ClientAnswer::decode(Bytes::from(row.get::<_, Vec<u8>>(3)?)).ok();
+        let answer = told(keyring, id, Bytes::from(row.get::<_, Vec<u8>>(3)?));
         let heuristic = Flags::from_bits(row.get(2)?).has(Flag::Heuristic);
         Ok(Some(Status {
             transaction: id,

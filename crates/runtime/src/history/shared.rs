@@ -1,6 +1,8 @@
 //! What the writer tells everybody else: plain numbers, read at any time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+use unanimo_contract::sealing::Keyring;
 
 /// How history does.
 #[derive(Debug, Default)]
@@ -23,11 +25,24 @@ pub struct Shared {
     pub failing: AtomicBool,
     /// Damaged files that were set aside since the start.
     pub set_aside: AtomicU64,
+    /// What opens the sealed answers that are kept.
+    keyring: RwLock<Option<Arc<Keyring>>>,
     /// How often the file was replaced: a connection to a former one is of no use.
     generation: AtomicU64,
 }
 
 impl Shared {
+    /// The keys that open from now on; where there are none, those known so far stay.
+    pub(crate) fn set_keyring(&self, keyring: Option<Arc<Keyring>>) {
+        if keyring.is_some() {
+            *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = keyring;
+        }
+    }
+
+    pub(crate) fn keyring(&self) -> Option<Arc<Keyring>> {
+        self.keyring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn note_commit(&self, rows: u64) {
         self.taken.fetch_add(rows, Relaxed);
         self.commits.fetch_add(1, Relaxed);

@@ -35,6 +35,7 @@ fn plan(route: &str, mode: &str, service: &str) -> Arc<Named> {
         answer_at: AnswerAt::Finished,
         branches: vec![serde_json::from_value::<BranchPlan>(branch).unwrap()],
         respond: None,
+        secret: Vec::new(),
         refused: None,
     };
     let stored = plan.encode();
@@ -91,7 +92,8 @@ pub(super) fn all(connection: &Connection, filter: &Filter, limit: usize) -> Vec
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let page = Page { limit, after };
-        let Listed { items, next } = Listed::merged([list::list(connection, filter, page).unwrap()], limit);
+        let Listed { items, next } =
+            Listed::merged([list::list(connection, filter, page, None).unwrap()], limit);
         found.extend(items);
         match next {
             Some(next) => after = Some(next),
@@ -312,7 +314,7 @@ proptest! {
         let connection = reader(&folder.file());
         let mut expected: BTreeMap<Cursor, Id> = BTreeMap::new();
         for past in model {
-            let view = list::get(&connection, past.id).unwrap().unwrap().view;
+            let view = list::get(&connection, past.id, None).unwrap().unwrap().view;
             prop_assert_eq!((view.verdict, view.began_unix_ms), (Some(past.verdict), past.began_unix_ms));
             if view.is_taken_by(&filter) {
                 expected.insert(view.place(), past.id);

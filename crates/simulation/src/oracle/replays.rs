@@ -1,6 +1,7 @@
 //! What must come back after a crash.
 
 use super::{Oracle, Stand, Story};
+use crate::secrets;
 use unanimo_contract::{Id, Inquiry, Verdict, View};
 use unanimo_protocol::{Record, Settled};
 
@@ -23,7 +24,7 @@ impl Oracle {
         let Some(story) = self.stories.get_mut(&id) else {
             return self.blame(format!("the journal holds {id}, which nobody began"));
         };
-        match record.record() {
+        match &*secrets::clear(self.keyring.as_deref(), id, record.record()) {
             Record::Begun(begun) => {
                 story.begun = Some(Stand::Replayed);
                 story.wave = (begun.waves > 1).then_some(Stand::Replayed);

@@ -6,9 +6,10 @@
 use super::{Event, World};
 use crate::Mistake;
 use crate::medium::Medium;
+use crate::secrets;
 use std::collections::BTreeMap;
 use unanimo_contract::{ClientAnswer, Id, Inquiry, Key, Status, Token, Verdict};
-use unanimo_coordinator::WaiterId;
+use unanimo_coordinator::{WaiterId, stored_answer};
 use unanimo_journal::{Entry, Followed, Follower, SegmentNumber};
 use unanimo_protocol::{Record, State};
 
@@ -57,7 +58,8 @@ impl Reading {
             }
             Record::Concluded(concluded) => {
                 if let Some(opened) = self.open.get_mut(&id) {
-                    let answer = ClientAnswer::decode(concluded.answer.clone()).ok();
+                    let stored = &concluded.answer;
+                    let answer = stored_answer(secrets::keyring().as_deref(), id, stored).ok().flatten();
                     opened.end = answer.map(|answer| (concluded.verdict, answer));
                 }
             }

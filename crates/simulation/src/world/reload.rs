@@ -18,7 +18,8 @@ impl World {
         let Some(gateway) = &mut self.gateway else { return };
         let (open_limit, retry) = (self.scenario.open_limit, self.scenario.retry);
         for worker in &mut gateway.workers {
-            worker.owner.change(Change { open_limit, retry, plans: self.plans.clone() });
+            let plans = self.plans.clone();
+            worker.owner.change(Change { open_limit, retry, plans, keyring: None });
         }
         let needed = gateway.workers.iter().flat_map(|worker| worker.owner.services().into_keys()).collect();
         self.oracle.reloaded(&needed);

@@ -142,6 +142,8 @@ fn owner(node: Node, epoch: Epoch) -> Owner {
         retry: Retry::default(),
         plans: Plans::default(),
         seed: 1,
+        keyring: None,
+        nonces: [7; 32],
     })
 }
 

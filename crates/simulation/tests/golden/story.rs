@@ -174,6 +174,7 @@ fn plan(route: &str, mode: &str) -> Plan {
             branch("credit", "bank-b", serde_json::json!({ "of": "${branches.debit.response.receipt}" })),
         ],
         respond: None,
+        secret: Vec::new(),
         refused: None,
     }
 }

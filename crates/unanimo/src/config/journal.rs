@@ -7,7 +7,7 @@ use std::time::Duration;
 use unanimo_contract::plan::{ANSWER_LIMIT, CALLS_LIMIT};
 use unanimo_journal::Config;
 
-const KEYS: [&str; 4] = ["directory", "segment_size", "commit_interval", "accept_ephemeral"];
+const KEYS: [&str; 5] = ["directory", "segment_size", "commit_interval", "accept_ephemeral", "sealing"];
 
 const TIB: u64 = 1 << 40;
 

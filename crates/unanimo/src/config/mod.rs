@@ -29,6 +29,8 @@ mod routes;
 mod saga;
 mod scalars;
 mod schema;
+mod sealing;
+mod secret;
 mod server;
 mod services;
 mod source;
@@ -51,8 +53,10 @@ use server::Addresses;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use unanimo_contract::budget::Allowance;
+use unanimo_contract::sealing::Keyring;
 use yaml::Node;
 
 /// Everything that a process needs to know.
@@ -68,6 +72,8 @@ pub struct Config {
     pub history: unanimo_runtime::history::Config,
     /// How long idempotency keys stand for their transactions.
     pub keys: unanimo_coordinator::KeyPromise,
+    /// The keys that seal what is secret in it, where there are any.
+    pub keyring: Option<Arc<Keyring>>,
     /// Where operators ask, on loopback; nowhere where `None`.
     pub admin: Option<SocketAddr>,
     /// Where participants ask for verdicts; nowhere where `None`.
@@ -166,6 +172,7 @@ fn config(cursor: Cursor) -> Option<Config> {
     let journal = journal::journal(&fields, limits.transaction_body_bytes);
     let directory = journal.as_ref().map(|journal| journal.directory.as_path());
     let (history, keys) = history::history(&fields, directory);
+    let keyring = sealing::sealing(&fields);
     let retry = limits::retry(&fields);
     // Each worker has its own budget.
     let per_second = retry.budget_per_second / workers as f64;
@@ -182,6 +189,7 @@ fn config(cursor: Cursor) -> Option<Config> {
         history,
         keys,
         journal: journal?,
+        keyring,
         admin,
         participants,
         workers,

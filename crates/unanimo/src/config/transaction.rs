@@ -6,6 +6,7 @@ use super::cursor::{Cursor, Fields};
 use super::headers::{self, Use};
 use super::matching::Matching;
 use super::scalars::milliseconds;
+use super::secret;
 use super::services::Services;
 use super::template::Scope;
 use http::HeaderName;
@@ -15,8 +16,17 @@ use unanimo_contract::plan::LANGUAGE;
 use unanimo_contract::{AnswerAt, Mode, Plan};
 use unanimo_gateway::TransactionConfig;
 
-const KEYS: [&str; 8] =
-    ["mode", "deadline", "answer_timeout", "answer_at", "pass_credentials", "branches", "respond", "refused"];
+const KEYS: [&str; 9] = [
+    "mode",
+    "deadline",
+    "answer_timeout",
+    "answer_at",
+    "pass_credentials",
+    "secret",
+    "branches",
+    "respond",
+    "refused",
+];
 
 const MOMENTS: [(&str, AnswerAt); 2] = [("finished", AnswerAt::Finished), ("verdict", AnswerAt::Verdict)];
 
@@ -57,6 +67,7 @@ pub fn read(
     let names = branches.as_ref().map(|branches| branches.names.as_slice()).unwrap_or_default();
     let late = branches.as_ref().map(|branches| branches.late.as_slice()).unwrap_or_default();
     let scope = Scope { answers: names, late, ..scope };
+    let secret = fields.get("secret").map(|cursor| secret::read(cursor, names));
     let respond = fields.get("respond").map(|cursor| answers::respond(cursor, &scope));
     let refused = fields.get("refused").map(|cursor| answers::refused(cursor, &scope));
     let plans = branches?.plans;
@@ -68,12 +79,16 @@ pub fn read(
         answer_timeout_ms: milliseconds(answer_timeout),
         answer_at,
         branches: plans?,
+        secret: secret.unwrap_or_else(|| Some(Vec::new()))?,
         respond: respond.map_or(Some(None), |read| read.map(Some))?,
         refused: refused.map_or(Some(None), |read| read.map(Some))?,
     };
     // Everything has been checked piece by piece; whoever runs the plan has the last word on the whole.
     if let Err(error) = unanimo_coordinator::check(&plan) {
         fields.wrong(error.to_string());
+    }
+    if let Some(cursor) = fields.get("secret") {
+        secret::warn_of_unnamed(cursor, &plan);
     }
     Some(TransactionConfig { plan: Arc::new(plan), pass_credentials: credentials })
 }

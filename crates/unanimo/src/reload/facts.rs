@@ -83,7 +83,7 @@ fn of_process(config: &Config, folder: &Path) -> Facts {
 }
 
 fn of_settings(config: &Config) -> Facts {
-    let Config { gateway, open_transactions, retry, drain, log, .. } = config;
+    let Config { gateway, keyring, open_transactions, retry, drain, log, .. } = config;
     let Limits {
         header_bytes,
         header_timeout,
@@ -107,6 +107,10 @@ fn of_settings(config: &Config) -> Facts {
     facts.note("limits.tunnel_idle_timeout", shown(tunnel_idle_timeout));
     facts.note("limits.idle_timeout", shown(idle_timeout));
     facts.note("limits.open_transactions", open_transactions);
+    if let Some(keyring) = keyring {
+        facts.note("journal.sealing.keys", keyring.ids().collect::<Vec<_>>().join(", "));
+        facts.note("journal.sealing.current", keyring.current());
+    }
     facts.note("drain", shown(drain));
     facts.note("retry.initial", shown(&retry.initial));
     facts.note("retry.cap", shown(&retry.cap));
@@ -198,6 +202,9 @@ fn of_route(route: &RouteConfig) -> Facts {
             }
         }
         Action::Transaction(TransactionConfig { plan, pass_credentials }) => {
+            if !plan.secret.is_empty() {
+                facts.note("secret", plan.secret.join(", "));
+            }
             facts.note("mode", &plan.mode);
             facts.note("plan", hash_of(plan));
             facts.note("services", services_of(plan).join(", "));

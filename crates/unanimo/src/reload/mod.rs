@@ -212,7 +212,8 @@ impl Run {
         let retired = self.reload.keeper.upstream();
         let edition =
             Edition::new(&config, retired, Some(&before.services)).map_err(|why| why.to_string())?;
-        let change = self.reload.handle.change(config.open_transactions, config.retry, plans);
+        let change =
+            self.reload.handle.change(config.open_transactions, config.retry, plans, config.keyring.clone());
         if self.runtime.block_on(change).is_none() {
             let back = self.reload.keeper.follow(&self.reload.config);
             back.map_err(|error| format!("where services are cannot be written down: {error}"))?;
