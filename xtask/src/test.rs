@@ -18,7 +18,8 @@ const SWITCH: &[u8] = b"decides-while-unsynced";
 /// reads as a success that it was not.
 pub fn main() -> ExitCode {
     let mut sum = Tally::default();
-    let packages = || ["python3", "strace", "curl", "sqlite3"].iter().try_for_each(|name| tools::package(name));
+    let packages =
+        || ["python3", "strace", "curl", "sqlite3"].iter().try_for_each(|name| tools::package(name));
     match packages().and_then(|()| release()).and_then(|program| tests(&program)) {
         Ok((tally, success)) => {
             sum += tally;

@@ -46,7 +46,8 @@ fn story() -> Vec<Past> {
     for (number, end) in ends.iter_mut().enumerate() {
         let cause = Cause::Unusable(BranchIndex(0));
         if end.verdict == Verdict::Rollback {
-            end.cause = Some(super::numbers::of_cause(if number.is_multiple_of(2) { cause } else { Cause::ByHand }));
+            end.cause =
+                Some(super::numbers::of_cause(if number.is_multiple_of(2) { cause } else { Cause::ByHand }));
         }
         end.detail = detail::encode(&timeline(end), &[exchange(number)]);
     }
@@ -103,7 +104,7 @@ fn said(file: &Path) -> String {
     let connection = reader(file);
     let mut text = format!("covered {}\n", store.covered());
     for view in all(&connection, &Filter::default(), 100) {
-        let found = list::get(&connection, view.id).unwrap().unwrap();
+        let found = list::get(&connection, view.id, None).unwrap().unwrap();
         let _ = writeln!(text, "{view:?}");
         found.timeline.moments().iter().for_each(|moment| writeln!(text, "    {moment:?}").unwrap());
         for Exchange { asked, heard } in found.exchanges {
