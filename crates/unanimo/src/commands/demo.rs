@@ -9,7 +9,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 #[command(after_long_help = HELP)]
 pub struct Demo {
-    /// The protocol: `tcc`, `two-phase` or `saga`
+    /// The protocol: tcc, two-phase or saga
     #[arg(long, default_value = "tcc", hide_possible_values = true, value_parser = ["tcc", "two-phase", "saga"])]
     mode: String,
     /// How long orders are placed
