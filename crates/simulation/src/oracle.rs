@@ -142,6 +142,13 @@ impl Oracle {
         }
     }
 
+    /// The operators are told of a heuristic end.
+    pub(crate) fn heuristic_told(&mut self, id: Id) {
+        if let Some(story) = self.stories.get_mut(&id) {
+            story.heuristic_told = true;
+        }
+    }
+
     fn begins(&mut self, now: Time, id: Id, begun: &unanimo_protocol::Begun, route: &Route, stand: Stand) {
         if let Some(key) = &begun.key {
             let before = self.keys.insert(key.scope, id).and_then(|before| self.stories.get(&before));

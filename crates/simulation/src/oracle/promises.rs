@@ -111,7 +111,10 @@ impl Oracle {
             return None;
         };
         let verdict = written.verdict;
-        if story.heuristic.is_some() {
+        // What was decided before the owner knew may be said just after.
+        if story.heuristic_told
+            || (story.heuristic.is_some() && problem_of(answer) == Some(Problem::Heuristic))
+        {
             story.heuristic_shown = true;
             if problem_of(answer) != Some(Problem::Heuristic) {
                 self.blame(format!(

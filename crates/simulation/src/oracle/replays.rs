@@ -16,6 +16,7 @@ impl Oracle {
             story.saga.life_begins();
             story.ended = false;
             story.heuristic = None;
+            story.heuristic_told = false;
         }
     }
 

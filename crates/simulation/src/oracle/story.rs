@@ -74,6 +74,8 @@ pub(crate) struct Story {
     pub(crate) heuristic: Option<BranchIndex>,
     /// Whether somebody outside has learned of it.
     pub(crate) heuristic_shown: bool,
+    /// Whether its owner has told the operators: whatever it says from then on it has decided after it knew.
+    pub(crate) heuristic_told: bool,
     /// Whether a call has left.
     pub(crate) left: bool,
     /// Whether a client was told that it is there.
@@ -106,6 +108,7 @@ impl Story {
             told: None,
             heuristic: None,
             heuristic_shown: false,
+            heuristic_told: false,
             left: false,
             promised: false,
             only_read: false,

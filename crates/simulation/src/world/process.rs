@@ -316,6 +316,9 @@ impl World {
                 Action::Ended { .. } => {}
                 Action::Recall { waiter, transaction } => self.recall(at, waiter, transaction),
                 Action::Notice { transaction, notice } => {
+                    if matches!(notice, Notice::Heuristic { .. }) {
+                        self.oracle.heuristic_told(transaction);
+                    }
                     self.oracle.saw(in_a_word(&notice));
                     let (trace, oracle) = (&mut self.trace, &self.oracle);
                     trace.note("notice", &[], || format!("{}: {notice:?}", oracle.name(transaction)));
