@@ -182,7 +182,7 @@ impl Owner {
         if begins && let Some(mut open) = self.open.remove(&id) {
             self.timers.set(id, &mut open.timer, None);
             self.load.withdrawn();
-            self.paces.left(open.ready.digest);
+            self.paces.gone(open.ready.digest);
             if let Some(key) = &open.key {
                 self.keys.remove(key);
             }
@@ -220,7 +220,7 @@ impl Owner {
         open.under_way = false;
         if let Some(waiter) = open.waiter.take() {
             self.share.parted();
-            self.paces.left(open.ready.digest);
+            self.paces.gone(open.ready.digest);
             self.actions.push_back(Action::Reply { waiter: waiter.id, reply: Box::new(Err(Severed)) });
         }
     }

@@ -16,7 +16,7 @@ const FEW: u32 = 64;
 /// Over so much time answers are counted before the pace follows.
 const WINDOW: Duration = Duration::from_millis(100);
 
-/// The pace of every plan. Bounded by the plans that are known.
+/// The pace of every plan for which somebody waits, and of no other.
 #[derive(Debug, Default)]
 pub(crate) struct Paces {
     plans: BTreeMap<Digest, Pace>,
@@ -37,17 +37,12 @@ struct Pace {
 impl Paces {
     /// One more client waits.
     pub(crate) fn joined(&mut self, plan: Digest, now: Time) {
-        let pace = self.plans.entry(plan).or_default();
-        if pace.waiting == 0 {
-            *pace = Pace { moved: now, ..Pace::default() };
-        }
-        pace.waiting += 1;
+        self.plans.entry(plan).or_insert_with(|| Pace { moved: now, ..Pace::default() }).waiting += 1;
     }
 
     /// A client has its answer.
     pub(crate) fn answered(&mut self, plan: Digest, now: Time) {
-        let Some(pace) = self.plans.get_mut(&plan) else { return };
-        pace.waiting = pace.waiting.saturating_sub(1);
+        let Some(pace) = self.left(plan) else { return };
         pace.moved = now;
         let Some(began) = pace.window_began else {
             pace.window_began = Some(now);
@@ -63,10 +58,18 @@ impl Paces {
     }
 
     /// A client waits no more, for a reason that says nothing about the pace.
-    pub(crate) fn left(&mut self, plan: Digest) {
-        if let Some(pace) = self.plans.get_mut(&plan) {
-            pace.waiting = pace.waiting.saturating_sub(1);
+    pub(crate) fn gone(&mut self, plan: Digest) {
+        self.left(plan);
+    }
+
+    /// One less waits: with the last of them the pace is forgotten, so that former plans leave nothing behind.
+    fn left(&mut self, plan: Digest) -> Option<&mut Pace> {
+        let pace = self.plans.get_mut(&plan)?;
+        pace.waiting = pace.waiting.saturating_sub(1);
+        if pace.waiting == 0 {
+            self.plans.remove(&plan);
         }
+        self.plans.get_mut(&plan)
     }
 
     /// How long one more would wait, where that is more than half of its deadline.
@@ -151,6 +154,7 @@ mod tests {
             paces.answered(PLAN, now);
         }
         assert_eq!(paces.too_long(PLAN, DEADLINE, now), None);
-        paces.left(PLAN);
+        (0..100).for_each(|_| paces.gone(PLAN));
+        assert!(paces.plans.is_empty(), "what nobody waits for is forgotten");
     }
 }

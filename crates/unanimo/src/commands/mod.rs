@@ -13,3 +13,4 @@ pub mod schema;
 pub mod shop;
 pub mod tied;
 pub mod transactions;
+mod units;

@@ -2,7 +2,7 @@
 
 use super::finding::{Check, Finding};
 use super::proc::{self, Process};
-use super::units::grouped;
+use crate::commands::units::grouped;
 use crate::config::Config;
 use rustix::process::{Resource, getrlimit};
 

@@ -2,7 +2,7 @@
 
 use super::finding::{Check, Finding};
 use super::reach;
-use super::units::milliseconds;
+use crate::commands::units::milliseconds;
 use crate::config::{Config, ParticipantsConfig};
 use http::Uri;
 use std::net::{IpAddr, SocketAddr};

@@ -1,7 +1,8 @@
 //! `journal-directory`, `journal-file-system`, `journal-space`: where the journal is to be kept.
 
 use super::finding::{Check, Finding};
-use super::{proc, sync, units};
+use super::{proc, sync};
+use crate::commands::units;
 use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
 use rustix::process::geteuid;
 use std::fs::{self, Metadata};

@@ -13,10 +13,10 @@ mod reach;
 mod screen;
 mod services;
 mod sync;
-mod units;
 mod wall;
 
 use crate::commands::check;
+use crate::commands::units;
 use crate::config::{self, Config, Loaded, Mistake};
 use finding::{Check, Finding, Judgement};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! The findings as a person reads them.
 
 use super::finding::{Finding, Judgement};
-use super::units::counted;
+use crate::commands::units::counted;
 use crate::demo::paint::{Colour, paint};
 use crate::{log, table};
 use std::io::{self, IsTerminal};

@@ -2,7 +2,7 @@
 
 use super::finding::{Check, Finding};
 use super::reach::{self, Unreached};
-use super::units::{counted, milliseconds};
+use crate::commands::units::{counted, milliseconds};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! `journal-sync`: how long the disk takes to keep a batch, which is what every transaction waits for.
 
 use super::finding::{Check, Finding};
-use super::units::{grouped, milliseconds};
 use crate::clock;
+use crate::commands::units::{grouped, milliseconds};
 use std::io;
 use std::path::Path;
 use std::time::Duration;

@@ -5,6 +5,7 @@ mod dump;
 mod restore;
 mod verify;
 
+use crate::commands::units::grouped;
 use crate::config;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -13,7 +14,6 @@ use std::process::ExitCode;
 use unanimo_contract::Id;
 use unanimo_journal::{Error, Files};
 use unanimo_runtime::history::{self, Copied};
-use verify::grouped;
 
 /// Look into a journal, back it up, and restore it
 #[derive(clap::Args)]

@@ -1,6 +1,7 @@
 //! `unanimo journal verify`: reads every byte as a start would, and says what is there.
 
 use super::{Failed, directory, look, say};
+use crate::commands::units::grouped;
 use crate::table::{self, Column, Give};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -115,19 +116,6 @@ fn row(segment: &SegmentFacts) -> [String; 7] {
         grouped(segment.end),
         grouped(segment.batches),
     ]
-}
-
-/// A number with its thousands apart.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn as_json(directory: &Path, found: &Inspection) -> Value {
